@@ -15,8 +15,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use std::time::Duration;
 
 use countersign::clock::{Clock, SystemClock};
@@ -29,9 +27,10 @@ use countersign::strategy::{DatabaseTokenStrategy, Login};
 use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use countersign::token::IssuedToken;
 use countersign::user::UserKeyKind;
-use countersign::{PlainToken, Refusal, SessionId, SystemEntropy, UserId, UserKey};
+use countersign::{PlainToken, Refusal, SessionId, SystemEntropy, UserKey};
 
-use crate::common::{Account, Kind, Place, strategy, users};
+use crate::fixture::databases::{self, Kind, Place, strategy};
+use crate::fixture::users::{Account, users};
 
 struct Shop {
     database: Database,
@@ -47,7 +46,7 @@ impl Shop {
         let migrated = place.migrated().await;
         let database = if by_sqlx {
             let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
-            common::by_sqlx(&place.url, &options)
+            databases::by_sqlx(&place.url, &options)
         } else {
             migrated
         };
@@ -78,7 +77,7 @@ impl Shop {
     }
 
     fn key(&self) -> UserKey {
-        self.account.0.to_key()
+        self.account.key()
     }
 
     /// Gives the member the password `new` if theirs is `old`. Says whether it was.

@@ -8,11 +8,10 @@
     reason = "test code"
 )]
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::web::{Member, World, opaque};
 use countersign::auth::AuthenticatorBuilder;
 use countersign::error::FailureKind;
 use countersign::store::{MemoryStore, TokenStore};
@@ -23,7 +22,6 @@ use countersign::{AuthError, AuthenticationBackend, Authenticator, PlainToken};
 use countersign::{Profile, Refusal, TokenPair};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use support::{Member, World, opaque};
 
 fn headers(pairs: &[(HeaderName, String)]) -> HeaderMap {
     pairs

@@ -9,8 +9,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -20,7 +18,8 @@ use countersign::store::sql::{Database, DatabaseOptions, Driver, Statement};
 use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::{PlainToken, Refusal};
 
-use crate::common::{Account, Kind, Place, strategy, users};
+use crate::fixture::databases::{Kind, Place, strategy};
+use crate::fixture::users::{Account, users};
 
 const ROUNDS: usize = 10;
 const CHAINS: usize = 16;
@@ -47,7 +46,7 @@ fn lines_until_killed(url: &str, after: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "what_was_acknowledged_outlives_a_kill",
+            "crash::what_was_acknowledged_outlives_a_kill",
             "--nocapture",
         ])
         .env(URL, url)

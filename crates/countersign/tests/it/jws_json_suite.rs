@@ -22,9 +22,11 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey};
 use countersign::strategy::JwtStrategy;
 use countersign::strategy::Strategy;
 use countersign::token::TokenStatus;
-use countersign::{Failure, PlainToken, Refusal, Secret, SystemEntropy, User};
+use countersign::{Failure, PlainToken, Refusal, Secret, SystemEntropy};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use futures_util::FutureExt;
+
+use crate::fixture::users::Account;
 
 /// Documents that the suite calls valid and we refuse.
 const STRICTER: [(&str, &str); 2] = [
@@ -42,19 +44,9 @@ const TAKEN: [&str; 5] = [
     "i_number_very_big_negative_int.json",
 ];
 
-struct Account(i64);
-
-impl User for Account {
-    type Id = i64;
-
-    fn id(&self) -> &i64 {
-        &self.0
-    }
-}
-
 struct Site {
     secret: Secret,
-    strategy: JwtStrategy<Account>,
+    strategy: JwtStrategy<Account<i64>>,
     /// A genuine token's header and claims.
     header: Vec<u8>,
     claims: Vec<u8>,
@@ -71,7 +63,7 @@ impl Site {
             .denylist_store(Arc::new(MemoryDenylist::default()))
             .build()
             .unwrap();
-        let token = strategy.write_token(&Account(7)).await.unwrap().token;
+        let token = strategy.write_token(&Account::of(7)).await.unwrap().token;
         let mut segments = token
             .expose()
             .split('.')
@@ -98,7 +90,7 @@ impl Site {
 
     /// The reason for which a token is refused, if it is.
     async fn refusal(&self, token: &PlainToken) -> Option<Refusal> {
-        let users = |id: i64| async move { Ok::<_, Failure>(Some(Account(id))) };
+        let users = |id: i64| async move { Ok::<_, Failure>(Some(Account::of(id))) };
         match self.strategy.read_token(Some(token), &users).await.unwrap() {
             TokenStatus::Accepted(_) => None,
             TokenStatus::Refused(refusal) => Some(refusal),
@@ -121,7 +113,7 @@ fn must_pass(name: &str) -> bool {
 
 fn documents() -> BTreeMap<String, Vec<u8>> {
     let suite: serde_json::Value =
-        serde_json::from_str(include_str!("vectors/json-suite/test_parsing.json")).unwrap();
+        serde_json::from_str(include_str!("../vectors/json-suite/test_parsing.json")).unwrap();
     let files = suite["files"].as_object().unwrap();
     files
         .iter()

@@ -12,12 +12,10 @@
 )]
 #![cfg(all(feature = "jwt", feature = "testing"))]
 
-mod jwt_common;
-
+use crate::fixture::vectors::{list, text, vectors};
 use countersign::jwt::{Algorithm, KeyRing, VerifyingKey, raw};
 use countersign::{ConfigError, Secret};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use jwt_common::{list, text, vectors};
 use serde_json::Value;
 
 /// Where a label contradicts the data of its own test: what the answer has to be, and why.

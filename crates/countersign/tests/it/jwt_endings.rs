@@ -12,18 +12,15 @@
 )]
 #![cfg(feature = "jwt")]
 
-mod jwt_common;
-mod jwt_signed;
-
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::fixture::signed::{Ground, Signed, alice, bob, claim, claims, key, refresh_of, refusal};
+use crate::fixture::users::Account;
 use countersign::strategy::Login;
 use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{EndOutcome, Invalidated};
 use countersign::{Lifetimes, Refusal, SessionId, TokenPair};
-use jwt_common::Account;
-use jwt_signed::{Ground, Signed, alice, bob, claim, claims, key, refresh_of, refusal};
 
 async fn everywhere(strategy: &Signed, account: &Account) -> Invalidated {
     strategy.0.invalidate_all(&key(account)).await.unwrap()

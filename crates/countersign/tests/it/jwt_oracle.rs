@@ -11,10 +11,10 @@
 )]
 #![cfg(all(feature = "jwt", feature = "testing"))]
 
-mod jwt_common;
-
 use std::sync::{Arc, LazyLock};
 
+use crate::fixture::clock;
+use crate::fixture::users::{Account, Accounts};
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret, raw};
 use countersign::strategy::JwtStrategy;
@@ -22,7 +22,6 @@ use countersign::strategy::Strategy as _;
 use countersign::token::TokenStatus;
 use countersign::{PlainToken, Secret, SystemEntropy};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
-use jwt_common::{Account, Accounts, TestClock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -107,7 +106,7 @@ static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     };
     let builder = JwtStrategy::builder()
         .keys(KeyRing::new(key()))
-        .clock(TestClock::at(NOW));
+        .clock(clock::at(NOW));
     let account = Account {
         id: ID.parse().unwrap(),
         email: None,

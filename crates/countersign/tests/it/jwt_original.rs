@@ -13,23 +13,23 @@
 )]
 #![cfg(feature = "jwt")]
 
-mod jwt_common;
-
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::clock;
+use crate::fixture::users::{Account, Accounts};
+use crate::fixture::vectors::{list, text, vectors};
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::entropy::Entropy;
 use countersign::jwt::Algorithm;
 use countersign::strategy::Strategy;
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
+use countersign::testing::ManualClock;
 use countersign::token::TokenStatus;
-use countersign::{ConfigError, Failure, PlainToken, Profile, Refusal};
-use countersign::{Secret, Timestamp, User, UserId};
+use countersign::{ConfigError, Failure, PlainToken, Profile, Refusal, Secret, Timestamp, UserId};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use jwt_common::{Account, Accounts, TestClock, list, text, vectors};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -88,14 +88,14 @@ fn users<I: UserId + FromStr<Err: Debug>>(all: &Value, case: &Value) -> Vec<Acco
 fn builder<I: UserId>(
     all: &Value,
     config: &Value,
-    clock: &Arc<TestClock>,
+    clock: &Arc<ManualClock>,
 ) -> JwtStrategyBuilder<Account<I>> {
     let key = &all["keys"][text(config, "key")];
     let secret = key["secret"]
         .as_str()
         .unwrap_or_else(|| text(key, "private_pem"));
     let secret = Secret::dangerous_without_variety_check("secret", secret).unwrap();
-    let clock: Arc<TestClock> = Arc::clone(clock);
+    let clock: Arc<ManualClock> = Arc::clone(clock);
     let mut builder = JwtStrategy::builder()
         .profile(Profile::LitestarAuth)
         .algorithm(text(config, "algorithm").parse().unwrap())
@@ -125,8 +125,10 @@ fn seconds(value: &Value) -> i64 {
     value.as_f64().map(|seconds| seconds as i64).unwrap()
 }
 
-fn clock_at(now: &Value) -> Arc<TestClock> {
-    TestClock::at_micros((now.as_f64().unwrap() * 1e6).round() as i64)
+fn clock_at(now: &Value) -> Arc<ManualClock> {
+    clock::at_time(Timestamp::from_micros(
+        (now.as_f64().unwrap() * 1e6).round() as i64,
+    ))
 }
 
 /// What a token is read as: the user's id, or why it is refused.
@@ -186,7 +188,7 @@ async fn reads_with_its_denylist() {
     for case in list(&all["redis"], "jwt_denylist") {
         let token = PlainToken::new(text(case, "token"));
         let claims = claims(&token);
-        let clock = TestClock::at(seconds(&claims["iat"]));
+        let clock = clock::at(seconds(&claims["iat"]));
         let denylist = Arc::new(MemoryDenylist::default());
         let strategy = builder(&all, &case["config"], &clock)
             .denylist_store(denylist.clone())
@@ -290,30 +292,10 @@ async fn write<I: UserId + FromStr<Err: Debug>>(all: &Value, case: &Value) -> St
         .to_owned()
 }
 
-#[derive(Debug)]
-struct Named {
-    id: String,
-    email: String,
-    password_hash: String,
-}
-
-impl User for Named {
-    type Id = String;
-
-    fn id(&self) -> &String {
-        &self.id
-    }
-
-    fn email(&self) -> Option<&str> {
-        Some(&self.email)
-    }
-
-    fn password_hash(&self) -> Option<&str> {
-        Some(&self.password_hash)
-    }
-}
-
-async fn fingerprint_of(builder: JwtStrategyBuilder<Named>, user: &Named) -> String {
+async fn fingerprint_of(
+    builder: JwtStrategyBuilder<Account<String>>,
+    user: &Account<String>,
+) -> String {
     let strategy = builder
         .denylist_store(Arc::new(MemoryDenylist::default()))
         .build()
@@ -347,11 +329,8 @@ async fn fingerprints() {
         if let Some(public) = key["public_pem"].as_str() {
             builder = builder.verify_key(public);
         }
-        let user = Named {
-            id: text(case, "id").to_owned(),
-            email: text(case, "email").to_owned(),
-            password_hash: text(case, "hashed_password").to_owned(),
-        };
+        let user = Account::of(text(case, "id").to_owned())
+            .with_password(text(case, "email"), text(case, "hashed_password"));
         assert_eq!(
             fingerprint_of(builder, &user).await,
             text(case, "fingerprint"),
@@ -382,11 +361,7 @@ async fn fingerprint_known_answers() {
         let builder = JwtStrategy::builder()
             .profile(Profile::LitestarAuth)
             .secret(&secret);
-        let user = Named {
-            id: id.into(),
-            email: email.into(),
-            password_hash: password_hash.into(),
-        };
+        let user = Account::of(id.to_owned()).with_password(email, password_hash);
         assert_eq!(fingerprint_of(builder, &user).await, expected);
     }
 }
@@ -464,7 +439,7 @@ async fn destroys() {
         let name = text(case, "name");
         let now = seconds(&case["now"]);
         let denylist = Arc::new(MemoryDenylist::default());
-        let strategy = builder(&all, &case["config"], &TestClock::at(now));
+        let strategy = builder(&all, &case["config"], &clock::at(now));
         let strategy = strategy.denylist_store(denylist.clone()).build().unwrap();
         strategy
             .destroy_token(&PlainToken::new(text(case, "token")), alice)
@@ -492,7 +467,7 @@ async fn destroys_until_the_end() {
     let token = PlainToken::new(text(case, "token"));
     let end = seconds(&claims(&token)["exp"]);
     let denylist = Arc::new(MemoryDenylist::default());
-    let strategy = builder(&all, &case["config"], &TestClock::at(end - 120));
+    let strategy = builder(&all, &case["config"], &clock::at(end - 120));
     let strategy = strategy.denylist_store(denylist.clone()).build().unwrap();
     strategy.destroy_token(&token, alice).await.unwrap();
     let jti = claims(&token)["jti"].as_str().unwrap().to_owned();

@@ -10,10 +10,9 @@
 )]
 #![cfg(feature = "testing")]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::fixture::web::{Member, World};
 use countersign::auth::{LiveSession, SessionEnd, SessionWatcher, UseRecorder};
 use countersign::strategy::Login;
 use countersign::token::TokenStatus;
@@ -22,7 +21,6 @@ use countersign::{
     Authenticated, AuthenticationBackend, Authenticator, Refusal, TokenPair, UserId,
 };
 use http::HeaderMap;
-use support::{Member, World};
 
 const TICK: Duration = Duration::from_millis(5);
 

@@ -9,15 +9,14 @@
 )]
 #![cfg(all(feature = "metrics", feature = "testing"))]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign::store::{MemoryStore, Observed, TokenStore};
 use countersign::{PlainToken, Refusal, UserKey};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use support::World;
+
+use crate::fixture::web::World;
 
 /// A session that nobody has opened.
 const NIL: &str = "00000000-0000-0000-0000-000000000000";

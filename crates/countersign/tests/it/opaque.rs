@@ -18,21 +18,9 @@ use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::token::DigestKeyRing;
 use countersign::user::UserKeyKind;
-use countersign::{Failure, PlainToken, Profile, Refusal, Secret, SystemEntropy, User};
+use countersign::{PlainToken, Profile, Refusal, Secret, SystemEntropy};
 
-struct Account(i64);
-
-impl User for Account {
-    type Id = i64;
-
-    fn id(&self) -> &i64 {
-        &self.0
-    }
-}
-
-async fn users(id: i64) -> Result<Option<Account>, Failure> {
-    Ok(Some(Account(id)))
-}
+use crate::fixture::users::{Account, numbered_users};
 
 fn secret() -> Secret {
     Secret::generate(&SystemEntropy).unwrap()
@@ -40,7 +28,7 @@ fn secret() -> Secret {
 
 async fn is_good(strategy: &DatabaseTokenStrategy, token: &PlainToken) -> bool {
     strategy
-        .read_token(Some(token), &users)
+        .read_token(Some(token), &numbered_users)
         .await
         .unwrap()
         .accepted()
@@ -58,7 +46,7 @@ async fn digest_keys_rotate_without_a_logout() {
             .expect("it builds")
     };
     let before = strategy(DigestKeyRing::new("old", &old).unwrap());
-    let pair = before.open_session(&Account(7)).await.unwrap();
+    let pair = before.open_session(&Account::of(7)).await.unwrap();
     let both = strategy(
         DigestKeyRing::new("new", &new)
             .unwrap()
@@ -67,7 +55,7 @@ async fn digest_keys_rotate_without_a_logout() {
     );
     assert!(is_good(&both, &pair.access.token).await);
     let issued = both
-        .refresh_session(&pair.refresh.unwrap().token, &users)
+        .refresh_session(&pair.refresh.unwrap().token, &numbered_users)
         .await
         .unwrap()
         .issued;
@@ -97,13 +85,13 @@ async fn what_is_stored_opens_nothing() {
                 .accept_legacy_plaintext_tokens(legacy)
                 .build()
                 .unwrap();
-        let pair = strategy.open_session(&Account(7)).await.unwrap();
+        let pair = strategy.open_session(&Account::of(7)).await.unwrap();
         let refresh = pair.refresh.unwrap().token;
         for token in [&pair.access.token, &refresh] {
             let stored = PlainToken::new(ring.digest(token).as_str());
             assert!(!is_good(&strategy, &stored).await, "{profile:?} {legacy}");
             let refused = strategy
-                .refresh_session(&stored, &users)
+                .refresh_session(&stored, &numbered_users)
                 .await
                 .map(drop)
                 .unwrap_err()

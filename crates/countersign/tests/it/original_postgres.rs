@@ -12,8 +12,6 @@
     reason = "test code"
 )]
 
-mod original;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -22,8 +20,10 @@ use countersign::strategy::Strategy;
 use countersign::user::UserKeyKind;
 use countersign::{PlainToken, Refusal};
 use testbed::Postgres;
+use uuid::Uuid;
 
-use crate::original::{Account, Difference, Users, file, judge, present, stored, strategy};
+use crate::fixture::original::{Difference, Users, file, judge, present, stored, strategy};
+use crate::fixture::users::Account;
 
 const DIFFERENCES: [Difference; 5] = [
     (
@@ -193,10 +193,7 @@ async fn the_original_can_go_on_writing() {
     );
 
     // And what we write, it can read: the digest, the moment, the user.
-    let account = Account {
-        id: user.parse().unwrap(),
-        active: true,
-    };
+    let account = Account::of(user.parse::<Uuid>().unwrap());
     strategy.write_token(&account).await.unwrap();
     let ours = format!(
         "SELECT user_id, created_at = to_timestamp({}), expires_at IS NULL, length(token) FROM access_token WHERE token <> '{stored}'",

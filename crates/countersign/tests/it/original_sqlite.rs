@@ -12,8 +12,6 @@
     reason = "test code"
 )]
 
-mod original;
-
 use std::collections::BTreeSet;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator};
@@ -23,7 +21,7 @@ use countersign::{PlainToken, Refusal};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::original::{Difference, Users, file, judge, present, stored, strategy};
+use crate::fixture::original::{Difference, Users, file, judge, present, stored, strategy};
 
 const DIFFERENCES: [Difference; 7] = [
     (

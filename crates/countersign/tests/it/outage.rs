@@ -15,8 +15,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +28,9 @@ use countersign::{AuthError, PlainToken};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 
-use crate::common::{Account, by_sqlx, eventually, strategy, users};
+use crate::fixture::databases::{by_sqlx, strategy};
+use crate::fixture::eventually;
+use crate::fixture::users::{Account, users};
 
 /// What can happen to a server.
 trait Server: Send + Sync {

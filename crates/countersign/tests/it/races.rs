@@ -10,19 +10,18 @@
     reason = "test code"
 )]
 
-mod common;
-
 use std::sync::Arc;
 
 use countersign::store::sql::{DatabaseTokenModels, Driver, Migrator, Statement};
 use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
 use countersign::token::Invalidated;
 use countersign::user::UserKeyKind;
-use countersign::{AuthError, PlainToken, UserId};
+use countersign::{AuthError, PlainToken};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::common::{Account, Kind, Place, strategy, users};
+use crate::fixture::databases::{Kind, Place, strategy};
+use crate::fixture::users::{Account, users};
 
 const ROUNDS: usize = 100;
 const RACERS: usize = 64;
@@ -109,7 +108,7 @@ async fn one_successor(kind: Kind) {
         let access = if round % 2 == 0 { 2 } else { 1 };
         assert_eq!(tokens, (access, 1), "no losing racer left a token behind");
         assert_eq!(
-            strategy.invalidate_all(&account.0.to_key()).await.unwrap(),
+            strategy.invalidate_all(&account.key()).await.unwrap(),
             Invalidated::All(1)
         );
         assert_eq!(

@@ -19,8 +19,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use countersign::axum::{LoginAttempt, LoginVerdict};
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::MemoryStore;
@@ -31,7 +29,7 @@ use countersign::token::Invalidated;
 use countersign::{Auth, AuthBuilder, AuthError, Failure, Secret, TokenPair, User, Users};
 use http::header::AUTHORIZATION;
 
-use crate::common::{Kind, Place};
+use crate::fixture::databases::{Kind, Place};
 
 #[derive(Clone)]
 struct Person {

@@ -20,9 +20,6 @@
     reason = "test code"
 )]
 
-mod common;
-mod log;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -48,7 +45,9 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::common::{Kind, Place, eventually};
+use crate::fixture::databases::{Kind, Place};
+use crate::fixture::eventually;
+use crate::fixture::log;
 
 #[derive(Clone)]
 struct Member {

@@ -9,8 +9,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{
     Database, DatabaseTokenModels, Dialect, Driver, Migration, MigrationSet, Migrator, Script,
@@ -21,9 +19,10 @@ use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
 use countersign::testing::DenylistSuite;
 use countersign::token::Invalidated;
 use countersign::user::UserKeyKind;
-use countersign::{Profile, Secret, UserId};
+use countersign::{Profile, Secret};
 
-use crate::common::{Account, Kind, Place, users};
+use crate::fixture::databases::{Kind, Place};
+use crate::fixture::users::{Account, users};
 
 const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres, Kind::MariaDb];
 
@@ -223,7 +222,7 @@ async fn tables_of_the_callers_own() {
             "{kind:?}"
         );
         let ended = strategy
-            .invalidate_all(&Account::new(1).0.to_key())
+            .invalidate_all(&Account::new(1).key())
             .await
             .unwrap();
         assert_eq!(ended, Invalidated::All(1), "{kind:?}");

@@ -14,8 +14,6 @@
     reason = "test code"
 )]
 
-mod common;
-
 use std::time::Duration;
 
 use countersign::store::sql::sqlx::{MySqlPool, PgPool};
@@ -25,10 +23,11 @@ use countersign::store::sql::{
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
 use countersign::token::{Invalidated, TokenStatus};
-use countersign::{PlainToken, Refusal, TokenPair, UserId};
+use countersign::{PlainToken, Refusal, TokenPair};
 use mysql_async::TxOpts;
 
-use crate::common::{Account, Kind, Place, strategy, users};
+use crate::fixture::databases::{Kind, Place, strategy};
+use crate::fixture::users::{Account, users};
 
 async fn is_good<D: Driver>(
     strategy: &DatabaseTokenStrategy<SqlStore<D>>,
@@ -116,7 +115,7 @@ async fn outside_after(
     );
     // One session; or nothing at all.
     let all = outside
-        .invalidate_all(&Account::new(1).0.to_key())
+        .invalidate_all(&Account::new(1).key())
         .await
         .unwrap();
     assert_eq!(all, Invalidated::All(u64::from(committed)));

@@ -2,7 +2,9 @@
 
 use countersign::strategy::{RefreshableStrategy, Strategy};
 
-use crate::ground::{ACCESS, Ground, PROFILES, REFRESH, TICK, Tokens, refresh_of};
+use crate::database_strategy::ground::{
+    ACCESS, Ground, PROFILES, REFRESH, TICK, Tokens, refresh_of,
+};
 
 /// How many tokens were removed. Fences leave a day after their last use, and some stores see at once that nobody holds one
 /// any more.

@@ -10,7 +10,7 @@ use countersign::user::UserKeyKind;
 use countersign::{PlainToken, Profile, Secret};
 use proptest::prelude::*;
 
-use crate::ground::{SECRET, secret};
+use crate::database_strategy::ground::{SECRET, secret};
 
 fn builder() -> DatabaseTokenStrategyBuilder<MemoryStore> {
     DatabaseTokenStrategy::builder(MemoryStore::new()).token_hash_secret(&secret(SECRET))

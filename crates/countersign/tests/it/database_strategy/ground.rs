@@ -15,12 +15,13 @@ use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::testing::ManualClock;
 use countersign::token::{DigestKeyRing, IssuedToken, StoredToken, TokenStatus};
 use countersign::user::UserKeyKind;
-use countersign::{AuthError, Authenticated, Failure, PlainToken, Profile, Refusal, Secret};
-use countersign::{SessionId, SystemEntropy, TokenPair, User, UserId, UserKey, UserManager};
+use countersign::{AuthError, Authenticated, Failure, PlainToken, Profile, Refusal};
+use countersign::{Secret, SessionId, SystemEntropy, TokenPair, UserManager};
 use uuid::Uuid;
 
-use crate::common::{self, Place};
-use crate::watched::Watched;
+use crate::fixture::databases::{self, Place};
+use crate::fixture::stores::Watched;
+use crate::fixture::users::Account;
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
 pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
@@ -50,32 +51,7 @@ pub(crate) enum Kind {
     RedisCluster,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) id: Uuid,
-    pub(crate) active: bool,
-}
-
-impl User for Member {
-    type Id = Uuid;
-    fn id(&self) -> &Uuid {
-        &self.id
-    }
-    fn is_active(&self) -> bool {
-        self.active
-    }
-}
-
-impl Member {
-    pub(crate) fn key(&self) -> UserKey {
-        self.id.to_key()
-    }
-}
-
-/// Everybody exists and is active.
-pub(crate) async fn everybody(id: Uuid) -> Result<Option<Member>, Failure> {
-    Ok(Some(Member { id, active: true }))
-}
+pub(crate) type Member = Account;
 
 /// Everybody exists and is active, until said otherwise.
 #[derive(Default)]
@@ -90,8 +66,8 @@ impl UserManager<Member> for Members {
     async fn get(&self, id: &Uuid) -> Result<Option<Member>, Failure> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let member = Member {
-            id: *id,
             active: !self.inactive.lock().unwrap().contains(id),
+            ..Member::of(*id)
         };
         Ok((!self.gone.lock().unwrap().contains(id)).then_some(member))
     }
@@ -111,9 +87,9 @@ impl Ground {
     pub(crate) async fn new(kind: Kind) -> Self {
         let sql = match kind {
             Kind::Memory | Kind::Redis | Kind::RedisCluster => None,
-            Kind::Sqlite => Some(common::Kind::Sqlite),
-            Kind::Postgres => Some(common::Kind::Postgres),
-            Kind::MariaDb => Some(common::Kind::MariaDb),
+            Kind::Sqlite => Some(databases::Kind::Sqlite),
+            Kind::Postgres => Some(databases::Kind::Postgres),
+            Kind::MariaDb => Some(databases::Kind::MariaDb),
         };
         let mut store: Arc<dyn TokenStore> = match kind {
             #[cfg(feature = "redis")]
@@ -136,14 +112,8 @@ impl Ground {
             store: Arc::new(Watched::over(store)),
             clock: Arc::default(),
             members: Members::default(),
-            alice: Member {
-                id: Uuid::from_u128(0xa11ce),
-                active: true,
-            },
-            bob: Member {
-                id: Uuid::from_u128(0xb0b),
-                active: true,
-            },
+            alice: Member::new(0xa11ce),
+            bob: Member::new(0xb0b),
             database,
             on_redis: matches!(kind, Kind::Redis | Kind::RedisCluster),
         }

@@ -7,7 +7,7 @@ use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use countersign::token::{EndOutcome, TokenStatus};
 use countersign::{PlainToken, Profile, Refusal};
 
-use crate::ground::{
+use crate::database_strategy::ground::{
     ACCESS, Ground, OTHER_SECRET, PROFILES, TICK, digest, refresh_of, secret, text,
 };
 

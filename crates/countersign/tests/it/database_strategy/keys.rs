@@ -5,7 +5,9 @@ use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::token::{DigestKeyRing, EndOutcome};
 use countersign::{Profile, Refusal};
 
-use crate::ground::{Ground, OTHER_SECRET, PROFILES, SECRET, Tokens, refresh_of, secret};
+use crate::database_strategy::ground::{
+    Ground, OTHER_SECRET, PROFILES, SECRET, Tokens, refresh_of, secret,
+};
 
 fn ring(active: &str, accepted: &[&str]) -> DigestKeyRing {
     let ring = DigestKeyRing::new("active", &secret(active)).unwrap();

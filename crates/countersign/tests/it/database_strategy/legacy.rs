@@ -5,8 +5,10 @@ use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use countersign::token::EndOutcome;
 use countersign::{PlainToken, Profile, Refusal};
 
-use crate::ground::{ACCESS, Ground, Kind, REFRESH, TICK, Tokens, digest, refresh_of};
-use crate::log;
+use crate::database_strategy::ground::{
+    ACCESS, Ground, Kind, REFRESH, TICK, Tokens, digest, refresh_of,
+};
+use crate::fixture::log;
 
 fn accepting(ground: &Ground) -> Tokens {
     ground

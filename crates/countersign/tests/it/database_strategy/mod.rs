@@ -12,11 +12,6 @@
     reason = "test code"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../log/mod.rs"]
-mod log;
-
 mod cleanup;
 mod config;
 mod ground;
@@ -28,7 +23,6 @@ mod revoke;
 mod rotate;
 mod text;
 mod transaction;
-mod watched;
 
 /// One test per case, on a ground of its own.
 macro_rules! mount {
@@ -36,7 +30,7 @@ macro_rules! mount {
         $(mod $module {
             $(#[tokio::test]
             async fn $case() {
-                crate::$module::$case(&crate::ground::Ground::new(crate::ground::Kind::$kind).await).await;
+                crate::database_strategy::$module::$case(&crate::database_strategy::ground::Ground::new(crate::database_strategy::ground::Kind::$kind).await).await;
             })+
         })+
     };

@@ -11,10 +11,11 @@ use countersign::token::EndOutcome;
 use countersign::{ClientInfo, PlainToken, Profile, Refusal};
 use countersign::{ReusePolicy, SessionLimit, TokenPair, WhenFull};
 
-use crate::ground::{
-    ACCESS, GRACE, Ground, PROFILES, TICK, Tokens, everybody, refresh_of, refusal,
+use crate::database_strategy::ground::{
+    ACCESS, GRACE, Ground, PROFILES, TICK, Tokens, refresh_of, refusal,
 };
-use crate::log;
+use crate::fixture::log;
+use crate::fixture::users::users;
 
 /// The events of reuse that `act` causes.
 async fn reported<T>(act: impl Future<Output = T>) -> (T, Vec<String>) {
@@ -128,10 +129,7 @@ pub(crate) async fn a_second_tab_gets_the_same(ground: &Ground) {
     ground.store.before_next_rotation({
         let (tokens, contested, winner) = (tokens.clone(), contested.clone(), Arc::clone(&winner));
         async move {
-            let refreshed = tokens
-                .refresh_session(&contested, &everybody)
-                .await
-                .unwrap();
+            let refreshed = tokens.refresh_session(&contested, &users).await.unwrap();
             winner.set(refreshed.issued).unwrap();
         }
     });
@@ -172,7 +170,7 @@ pub(crate) async fn who_came_in_time_is_no_thief(ground: &Ground) {
                 (tokens.clone(), contested.clone(), Arc::clone(&third));
             async move {
                 let second = tokens
-                    .rotate_refresh_token(&contested, &everybody)
+                    .rotate_refresh_token(&contested, &users)
                     .await
                     .unwrap()
                     .issued
@@ -180,7 +178,7 @@ pub(crate) async fn who_came_in_time_is_no_thief(ground: &Ground) {
                 third
                     .set(
                         tokens
-                            .rotate_refresh_token(&second, &everybody)
+                            .rotate_refresh_token(&second, &users)
                             .await
                             .unwrap()
                             .issued

@@ -5,7 +5,9 @@ use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy, Token
 use countersign::token::{EndOutcome, Invalidated};
 use countersign::{PlainToken, Profile, Refusal};
 
-use crate::ground::{Ground, Member, PROFILES, Tokens, refresh_of, some_session};
+use crate::database_strategy::ground::{
+    Ground, Member, PROFILES, Tokens, refresh_of, some_session,
+};
 
 async fn invalidate(tokens: &Tokens, member: &Member) -> Invalidated {
     tokens.invalidate_all(&member.key()).await.unwrap()

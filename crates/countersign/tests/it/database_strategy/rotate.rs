@@ -5,9 +5,11 @@ use countersign::strategy::{RefreshableStrategy, SessionControl};
 use countersign::token::EndOutcome;
 use countersign::{PlainToken, Profile, Refusal};
 
-use crate::ground::{ACCESS, Ground, PROFILES, REFRESH, SESSION, TICK, digest, refresh_of, text};
+use crate::database_strategy::ground::{
+    ACCESS, Ground, PROFILES, REFRESH, SESSION, TICK, digest, refresh_of, text,
+};
 
-/// Conformance cases 045, 046 and 058; the guard under load is in tests/races.rs.
+/// Conformance cases 045, 046 and 058; the guard under load is in tests/it/races.rs.
 pub(crate) async fn a_token_is_exchanged_once(ground: &Ground) {
     for profile in PROFILES {
         let tokens = ground.tokens(profile);

@@ -4,7 +4,7 @@ use countersign::store::TokenStore;
 use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::{PlainToken, Profile};
 
-use crate::ground::{ACCESS, Ground, REFRESH, SESSION, digest, refresh_of};
+use crate::database_strategy::ground::{ACCESS, Ground, REFRESH, SESSION, digest, refresh_of};
 
 fn is_url_safe(text: &str) -> bool {
     text.bytes()

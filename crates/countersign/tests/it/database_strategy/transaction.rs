@@ -1,5 +1,5 @@
 //! On SQLite alone: the caller's transaction, and times as the original's writers spell them. PostgreSQL and MariaDB
-//! join transactions in tests/with_session.rs; every other spelling of a time is in tests/original_sqlite.rs.
+//! join transactions in tests/it/with_session.rs; every other spelling of a time is in tests/it/original_sqlite.rs.
 
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use countersign::{PlainToken, Profile, Refusal};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::common::{Account, Kind, Place, users};
-use crate::ground::{ACCESS, SECRET, TICK, digest, refresh_of, secret};
+use crate::database_strategy::ground::{ACCESS, SECRET, TICK, digest, refresh_of, secret};
+use crate::fixture::databases::{Kind, Place};
+use crate::fixture::users::{Account, users};
 
 struct Shop {
     place: Place,
@@ -104,7 +105,7 @@ async fn tokens_live_and_die_with_the_callers_transaction() {
             .await;
         let rotated = rotated
             .map(|rotated| rotated.user)
-            .map_err(crate::ground::refusal);
+            .map_err(crate::database_strategy::ground::refusal);
         assert_eq!(
             rotated,
             if commit {
@@ -123,10 +124,10 @@ async fn tokens_live_and_die_with_the_callers_transaction() {
 /// Case 068 goes on: joining a transaction is no second warning.
 #[tokio::test]
 async fn joining_a_transaction_warns_of_nothing() {
-    crate::log::listen();
+    crate::fixture::log::listen();
     let shop = Shop::open().await;
     let warnings = || {
-        crate::log::of_this_thread()
+        crate::fixture::log::of_this_thread()
             .iter()
             .filter(|line| line.contains("WARN"))
             .count()

@@ -11,7 +11,7 @@ use countersign::store::{Page, SweepLimit, TokenStore};
 use countersign::user::UserKeyKind;
 use countersign::{SessionId, Timestamp, UserKey};
 
-use crate::place::{Place, on_both};
+use crate::drivers::place::{Place, on_both};
 
 /// More than one page looks at.
 const ENDED: u32 = 30_000;

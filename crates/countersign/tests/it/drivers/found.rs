@@ -10,7 +10,7 @@ use countersign::store::sql::{
 use countersign::user::UserKeyKind;
 use testbed::{MariaDb, Postgres, free_port};
 
-use crate::place::{Place, connect, on_both, patient};
+use crate::drivers::place::{Place, connect, on_both, patient};
 
 on_both!(
     a_table_of_something_else_is_left_alone,

@@ -10,10 +10,11 @@ use countersign::store::sql::{
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::RefreshableStrategy;
 use countersign::user::UserKeyKind;
-use countersign::{Failure, Secret, SystemEntropy, TokenPair, User};
+use countersign::{Failure, Secret, SystemEntropy, TokenPair};
 use tokio::task::JoinSet;
 
-use crate::place::{Place, eventually, on_both, through_pgbouncer};
+use crate::drivers::place::{Place, eventually, on_both, through_pgbouncer};
+use crate::fixture::users::{Account, numbered_users};
 
 on_both!(
     one_accounts_lock_holds_up_nobody_else,
@@ -28,15 +29,7 @@ const AT_ONCE: usize = 200;
 /// How many logins and refreshes of others are waited for.
 const OTHERS: usize = 400;
 
-struct Member(i64);
-
-impl User for Member {
-    type Id = i64;
-    fn id(&self) -> &i64 {
-        &self.0
-    }
-}
-
+type Member = Account<i64>;
 type Members = DatabaseTokenStrategy<SqlStore>;
 
 async fn strategy(place: &Place) -> Arc<Members> {
@@ -72,14 +65,13 @@ async fn others(strategy: &Arc<Members>, first: i64, enough: usize) -> Duration 
     for caller in 0..8 {
         let (strategy, done) = (Arc::clone(strategy), Arc::clone(&done));
         crowd.spawn(async move {
-            let member = Member(first + caller);
-            let users = |id: i64| async move { Ok::<_, Failure>(Some(Member(id))) };
+            let member = Member::of(first + caller);
             while done.load(Ordering::Relaxed) < enough {
                 let issued = log_in(&strategy, &member)
                     .await
                     .expect("a login of another account");
                 let refreshed = strategy
-                    .refresh_session(&issued.refresh.unwrap().token, &users)
+                    .refresh_session(&issued.refresh.unwrap().token, &numbered_users)
                     .await;
                 refreshed.expect("a refresh of another account");
                 done.fetch_add(2, Ordering::Relaxed);
@@ -123,7 +115,7 @@ async fn hold(place: &Place, last: i64) -> Box<dyn std::any::Any + Send> {
 
 async fn one_accounts_lock_holds_up_nobody_else(place: Place) {
     let strategy = strategy(&place).await;
-    log_in(&strategy, &Member(HELD)).await.unwrap();
+    log_in(&strategy, &Member::of(HELD)).await.unwrap();
     let alone = others(&strategy, 100, OTHERS).await;
     let lock = hold(&place, HELD).await;
     let is_held = Arc::new(AtomicBool::new(true));
@@ -131,7 +123,7 @@ async fn one_accounts_lock_holds_up_nobody_else(place: Place) {
     for _ in 0..AT_ONCE {
         let (strategy, is_held) = (Arc::clone(&strategy), Arc::clone(&is_held));
         logins.spawn(async move {
-            let result = log_in(&strategy, &Member(HELD)).await;
+            let result = log_in(&strategy, &Member::of(HELD)).await;
             assert!(
                 result.is_err() || !is_held.load(Ordering::SeqCst),
                 "a login went past the lock"
@@ -149,7 +141,7 @@ async fn one_accounts_lock_holds_up_nobody_else(place: Place) {
         login.unwrap();
     }
     eventually("the account may log in again", || async {
-        log_in(&strategy, &Member(HELD)).await.is_ok()
+        log_in(&strategy, &Member::of(HELD)).await.is_ok()
     })
     .await;
 }
@@ -159,14 +151,14 @@ async fn many_accounts_locks_hold_up_nobody_else(place: Place) {
     const ACCOUNTS: i64 = 20;
     let strategy = strategy(&place).await;
     for account in 1..=ACCOUNTS {
-        log_in(&strategy, &Member(account)).await.unwrap();
+        log_in(&strategy, &Member::of(account)).await.unwrap();
     }
     let alone = others(&strategy, 100, OTHERS).await;
     let lock = hold(&place, ACCOUNTS).await;
     let mut logins = JoinSet::new();
     for account in (1..=ACCOUNTS).chain(1..=ACCOUNTS) {
         let strategy = Arc::clone(&strategy);
-        logins.spawn(async move { drop(log_in(&strategy, &Member(account)).await) });
+        logins.spawn(async move { drop(log_in(&strategy, &Member::of(account)).await) });
     }
     let beside = others(&strategy, 100, OTHERS).await;
     eprintln!(

@@ -6,7 +6,7 @@ use countersign::store::sql::{Database, DatabaseOptions, Dialect, Migrator, Setu
 use countersign::user::UserKeyKind;
 use mysql_async::prelude::Queryable;
 
-use crate::place::{Place, eventually, on_both, on_both_by_sqlx, patient};
+use crate::drivers::place::{Place, eventually, on_both, on_both_by_sqlx, patient};
 
 on_both!(a_lock_that_nobody_gives_up_is_named);
 on_both_by_sqlx!(a_lock_that_nobody_gives_up_is_named);

@@ -10,7 +10,7 @@ use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Script, Statemen
 use testbed::{MariaDb, Postgres, free_port};
 use tokio::task::JoinSet;
 
-use crate::place::{connect, eventually, patient};
+use crate::drivers::place::{connect, eventually, patient};
 
 /// A server of the test's own.
 enum Server {

@@ -8,7 +8,7 @@ use countersign::store::sql::{DatabaseOptions, Dialect, Driver};
 use testbed::{Gateway, MariaDb};
 use tokio::task::JoinSet;
 
-use crate::place::{Place, connect, eventually, on_both};
+use crate::drivers::place::{Place, connect, eventually, on_both};
 
 on_both!(
     idle_connections_that_were_forgotten,

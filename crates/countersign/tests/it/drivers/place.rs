@@ -17,7 +17,7 @@ macro_rules! through_pgbouncer {
         mod pgbouncer {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::pooled()).await;
+                super::$test(crate::drivers::place::Place::pooled()).await;
             })+
         }
     };
@@ -30,13 +30,13 @@ macro_rules! on_both {
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::new(countersign::store::sql::Dialect::Postgres)).await;
+                super::$test(crate::drivers::place::Place::new(countersign::store::sql::Dialect::Postgres)).await;
             })+
         }
         mod mariadb {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::new(countersign::store::sql::Dialect::Mysql)).await;
+                super::$test(crate::drivers::place::Place::new(countersign::store::sql::Dialect::Mysql)).await;
             })+
         }
     };
@@ -49,13 +49,13 @@ macro_rules! on_both_by_sqlx {
         mod sqlx_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::by_sqlx(countersign::store::sql::Dialect::Postgres)).await;
+                super::$test(crate::drivers::place::Place::by_sqlx(countersign::store::sql::Dialect::Postgres)).await;
             })+
         }
         mod sqlx_mariadb {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::by_sqlx(countersign::store::sql::Dialect::Mysql)).await;
+                super::$test(crate::drivers::place::Place::by_sqlx(countersign::store::sql::Dialect::Mysql)).await;
             })+
         }
     };
@@ -68,7 +68,7 @@ macro_rules! through_pgbouncer_by_sqlx {
         mod sqlx_pgbouncer {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(crate::place::Place::pooled_by_sqlx()).await;
+                super::$test(crate::drivers::place::Place::pooled_by_sqlx()).await;
             })+
         }
     };

@@ -12,19 +12,12 @@ use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::Strategy;
 use countersign::token::TokenStatus;
 use countersign::user::UserKeyKind;
-use countersign::{Failure, Secret, SystemEntropy, User};
+use countersign::{Secret, SystemEntropy};
 use testbed::{PgBouncer, Postgres};
 
-use crate::place::{eventually, patient};
+use crate::fixture::users::{Account, numbered_users};
 
-struct Member(i64);
-
-impl User for Member {
-    type Id = i64;
-    fn id(&self) -> &i64 {
-        &self.0
-    }
-}
+use crate::drivers::place::{eventually, patient};
 
 /// All that a session holds and another client of the pool would inherit.
 const STATE: &str = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), \
@@ -52,11 +45,10 @@ async fn work(url: &str, timeout: Duration) {
         .token_hash_secret(&secret)
         .build()
         .unwrap();
-    let users = |id: i64| async move { Ok::<_, Failure>(Some(Member(id))) };
     for id in 0..20 {
-        let issued = strategy.write_token(&Member(id)).await.unwrap();
-        let answer: TokenStatus<Member> = strategy
-            .read_token(Some(&issued.token), &users)
+        let issued = strategy.write_token(&Account::of(id)).await.unwrap();
+        let answer: TokenStatus<Account<i64>> = strategy
+            .read_token(Some(&issued.token), &numbered_users)
             .await
             .unwrap();
         assert!(answer.accepted().is_some());

@@ -9,7 +9,7 @@ use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Outcome};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::place::{
+use crate::drivers::place::{
     Place, eventually, on_both, on_both_by_sqlx, through_pgbouncer, through_pgbouncer_by_sqlx,
 };
 
@@ -367,7 +367,7 @@ async fn a_write_that_is_cancelled_is_run_again(place: Place) {
 mod postgres_alone {
     use countersign::store::sql::Dialect;
 
-    use crate::place::Place;
+    use crate::drivers::place::Place;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_write_that_is_cancelled_is_run_again() {

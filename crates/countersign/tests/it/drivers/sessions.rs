@@ -6,7 +6,7 @@ use countersign::store::sql::{Dialect, Driver, MysqlSession, PostgresSession, Sc
 use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
 
-use crate::place::Place;
+use crate::drivers::place::Place;
 
 pub async fn insert(driver: &dyn Driver, id: i64) {
     let script = Script::new(driver.dialect(), &["INSERT INTO item VALUES (?1, ?2)"]);

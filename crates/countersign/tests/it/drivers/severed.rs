@@ -8,7 +8,7 @@ use countersign::store::Value;
 use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Statement};
 use tokio::task::JoinSet;
 
-use crate::place::{Place, eventually, on_both, on_both_by_sqlx, through_pgbouncer};
+use crate::drivers::place::{Place, eventually, on_both, on_both_by_sqlx, through_pgbouncer};
 
 const CALLERS: usize = 64;
 const ROUNDS: usize = 20;

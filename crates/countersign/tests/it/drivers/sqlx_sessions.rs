@@ -4,8 +4,8 @@ use countersign::error::FailureKind;
 use countersign::store::sql::sqlx::{self, MySqlPool, PgPool};
 use countersign::store::sql::{Dialect, Driver, SqlxSession};
 
-use crate::place::Place;
-use crate::sessions::{insert, refused_guard};
+use crate::drivers::place::Place;
+use crate::drivers::sessions::{insert, refused_guard};
 
 /// What a test does in a transaction of either database.
 macro_rules! lives_and_dies {

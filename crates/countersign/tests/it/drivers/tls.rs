@@ -9,7 +9,7 @@ use countersign::store::sql::{Dialect, Statement};
 use tempfile::TempDir;
 use testbed::{MariaDb, Postgres};
 
-use crate::place::{connect, patient};
+use crate::drivers::place::{connect, patient};
 
 /// A certificate authority, and a server certificate for 127.0.0.1 or for another host.
 fn certificates(host: &str) -> TempDir {

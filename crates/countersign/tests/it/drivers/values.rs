@@ -6,7 +6,9 @@ use countersign::store::Value;
 use countersign::store::sql::Dialect;
 use uuid::Uuid;
 
-use crate::place::{Place, on_both, on_both_by_sqlx, through_pgbouncer, through_pgbouncer_by_sqlx};
+use crate::drivers::place::{
+    Place, on_both, on_both_by_sqlx, through_pgbouncer, through_pgbouncer_by_sqlx,
+};
 
 through_pgbouncer!(
     every_kind_comes_back,

@@ -5,7 +5,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{App, JSON};
+use crate::http::{App, JSON};
 
 fn login() -> String {
     json!({"identifier": "me", "password": "password of 1"}).to_string()

@@ -8,8 +8,8 @@ use countersign::{Failure, UserId};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::App;
-use crate::support::{Member, World};
+use crate::fixture::web::{Member, World};
+use crate::http::App;
 
 /// Checks one password, and has it changed during the check as often as it is told to. It has no
 /// `still_holds` of its own.

@@ -3,7 +3,7 @@
 use countersign::OriginPolicy;
 use serde_json::json;
 
-use crate::{App, JSON, request};
+use crate::http::{App, JSON, request};
 
 const HOST: (&str, &str) = ("host", "app.example:8443");
 
@@ -286,7 +286,7 @@ async fn the_scheme_counts_where_it_is_known() {
         .allow_insecure_cookie_auth(true)
         .build()
         .unwrap();
-    let app = App::with_cookies(crate::support::World::new(), plain);
+    let app = App::with_cookies(crate::fixture::web::World::new(), plain);
     let tokens = app.tokens(1).await;
     let cookies = format!("countersign_access={}", tokens.access);
     for (target, host, origin, allowed) in [

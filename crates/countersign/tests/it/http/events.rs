@@ -1,44 +1,12 @@
 //! What the log says of a request: one line per refusal, its reason, and nothing that is secret.
 
-use std::cell::RefCell;
-use std::io::Write;
-use std::sync::Once;
-
 use serde_json::json;
 
-use crate::{App, JSON};
-
-thread_local! {
-    /// What this thread, and so this test, has logged.
-    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Listens for the whole process: a subscriber of one thread races with those of others for the cache of call sites.
-pub(super) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false);
-        tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
-    });
-}
+use crate::fixture::log;
+use crate::http::{App, JSON};
 
 pub(super) fn take() -> String {
-    String::from_utf8(LINES.take()).unwrap()
+    log::take().concat()
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use countersign::transport::CookieTransport;
 use countersign::{Failure, Profile};
 use http::StatusCode;
 
-use crate::support::{Member, World};
-use crate::{App, Reply, Verifier};
+use crate::fixture::web::{Member, World};
+use crate::http::{App, Reply, Verifier};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
@@ -292,7 +292,7 @@ async fn verifiers_are_given_the_other_members() {
         (format!(r#","otp":{deep}"#), 401),
     ] {
         let body = format!("{head}{members}}}");
-        let reply = app.post("/auth/login", &[crate::JSON], body).await;
+        let reply = app.post("/auth/login", &[crate::http::JSON], body).await;
         assert_eq!(
             reply.status,
             status,

@@ -4,8 +4,8 @@ use axum::Router;
 use countersign::axum::ForwardAuth;
 use http::HeaderName;
 
-use crate::support::Member;
-use crate::{App, Reply, Tokens, request};
+use crate::fixture::web::Member;
+use crate::http::{App, Reply, Tokens, request};
 
 const OURS: (&str, &str) = ("origin", "https://front.example");
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
@@ -27,7 +27,7 @@ impl Asked {
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
-        crate::reply(self.router.clone(), request(method, path, headers, "body")).await
+        crate::http::reply(self.router.clone(), request(method, path, headers, "body")).await
     }
 
     async fn check(&self, headers: &[(&str, &str)]) -> Reply {
@@ -201,7 +201,7 @@ async fn every_header_is_there_and_printable() {
         });
     assert!(!format!("{check:?}").contains("member-"));
     let router = Router::new().route("/check", check.build());
-    let reply = crate::reply(
+    let reply = crate::http::reply(
         router,
         request("GET", "/check", &[("authorization", &bearer)], ""),
     )

@@ -19,8 +19,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::{Layer, ServiceExt};
 
-use crate::App;
-use crate::support::Member;
+use crate::fixture::web::Member;
+use crate::http::App;
 
 /// A service that wants to know its user.
 struct Named;

@@ -8,8 +8,8 @@ use countersign::tower::{AuthLayer, Guard};
 use countersign::{AuthOutcome, Problem, Refusal};
 use http::StatusCode;
 
-use crate::support::Member;
-use crate::{App, reply, request};
+use crate::fixture::web::Member;
+use crate::http::{App, reply, request};
 
 const ONLY_ONE: Problem = Problem::new(
     StatusCode::FORBIDDEN,
@@ -225,7 +225,7 @@ async fn a_refused_token_is_no_warning() {
         ("cookie", cookies.as_str()),
         ("origin", "https://evil.example"),
     ];
-    crate::events::take();
+    crate::http::events::take();
     app.get("/me", &[("authorization", "Bearer nonsense")])
         .await;
     app.post("/me", &foreign, "").await;
@@ -234,7 +234,7 @@ async fn a_refused_token_is_no_warning() {
         &serde_json::json!({"refresh_token": "csr_x"}),
     )
     .await;
-    let lines = crate::events::take();
+    let lines = crate::http::events::take();
     assert_eq!(lines.matches("event=\"refused\"").count(), 3, "{lines}");
     assert!(
         !lines.contains("WARN") && !lines.contains("ERROR"),

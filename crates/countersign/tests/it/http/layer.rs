@@ -10,11 +10,11 @@ use countersign::transport::BearerTransport;
 use countersign::{AuthOutcome, AuthenticationBackend, Authenticator};
 use http::header;
 
-use crate::support::{Member, World};
-use crate::{App, me, reply, request};
+use crate::fixture::web::{Member, World};
+use crate::http::{App, me, reply, request};
 
 fn bearer_only(world: &World) -> Arc<Authenticator<Member>> {
-    crate::events::listen();
+    crate::fixture::log::listen();
     let api = AuthenticationBackend::new("api", BearerTransport, world.strategy.clone());
     Arc::new(
         Authenticator::builder(world.members.clone())
@@ -197,7 +197,7 @@ async fn what_is_attached_shows_nothing_of_the_user() {
     )
     .await;
     assert!(
-        reply.body.contains("Accepted") && !reply.body.contains("Member {"),
+        reply.body.contains("Accepted") && !reply.body.contains("Account {"),
         "{}",
         reply.body
     );

@@ -8,8 +8,10 @@ use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::Member;
-use crate::{App, JSON, support};
+use crate::fixture::stores::SECRET_CAUSE;
+use crate::fixture::web;
+use crate::fixture::web::Member;
+use crate::http::{App, JSON};
 
 fn credentials(identifier: &str, password: &str) -> Value {
     json!({"identifier": identifier, "password": password})
@@ -76,7 +78,7 @@ async fn each_verdict_has_its_answer() {
 struct Changing {
     changes: AtomicUsize,
     judged: Arc<AtomicUsize>,
-    members: Arc<support::Members>,
+    members: Arc<web::Members>,
 }
 
 #[async_trait::async_trait]
@@ -110,7 +112,7 @@ async fn an_account_that_changes_is_judged_again() {
         (3, "right", 200, 2),
         (1, "wrong", 401, 1),
     ] {
-        let world = support::World::new();
+        let world = web::World::new();
         let judged = Arc::new(AtomicUsize::new(0));
         let members = world.members.clone();
         let verifier = Changing {
@@ -136,14 +138,14 @@ async fn the_clients_address_reaches_the_verifier() {
     let body = credentials("from 192.0.2.7", "password of 1").to_string();
     let plain = app.post("/auth/login", &[JSON], body.clone()).await;
     plain.is_problem(401, "LOGIN_BAD_CREDENTIALS", Some("Bearer"));
-    let mut peer = crate::request("POST", "/auth/login", &[JSON], body.clone());
+    let mut peer = crate::http::request("POST", "/auth/login", &[JSON], body.clone());
     peer.extensions_mut()
         .insert(axum::extract::ConnectInfo(std::net::SocketAddr::from((
             [192, 0, 2, 7],
             4711,
         ))));
     assert_eq!(app.call(peer).await.status, StatusCode::OK);
-    let mut told = crate::request("POST", "/auth/login", &[JSON], body);
+    let mut told = crate::http::request("POST", "/auth/login", &[JSON], body);
     told.extensions_mut()
         .insert(axum::extract::ConnectInfo(std::net::SocketAddr::from((
             [10, 0, 0, 1],
@@ -292,7 +294,7 @@ async fn a_store_that_is_down_is_503_everywhere_and_loses_nothing() {
         reply.is_problem(503, "STORE_UNAVAILABLE", None);
         assert_eq!(reply.header("retry-after"), Some("5"));
         assert!(reply.set_cookies().is_empty());
-        assert!(!reply.body.contains(support::SECRET_CAUSE));
+        assert!(!reply.body.contains(SECRET_CAUSE));
     }
     assert_eq!(app.get("/greet", &[]).await.body, "nobody");
     app.world.store.switch(true);

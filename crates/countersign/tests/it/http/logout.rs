@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::App;
+use crate::http::App;
 
 #[tokio::test]
 async fn the_access_token_ends_its_session_and_again_is_fine() {

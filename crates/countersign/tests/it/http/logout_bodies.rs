@@ -9,9 +9,9 @@ use countersign::redis::{Redis, RedisOptions};
 use countersign::strategy::RedisTokenStrategy;
 use serde_json::json;
 
-use crate::stores::{signed, sqlite};
-use crate::support::{World, opaque};
-use crate::{App, JSON, Tokens};
+use crate::fixture::web::{World, opaque};
+use crate::http::stores::{signed, sqlite};
+use crate::http::{App, JSON, Tokens};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const TEXT: (&str, &str) = ("content-type", "text/plain");
@@ -91,7 +91,7 @@ fn bodies() -> Vec<Sent> {
     ]
 }
 
-async fn log_out(app: &App, headers: &[(&str, &str)], body: impl Into<Body>) -> crate::Reply {
+async fn log_out(app: &App, headers: &[(&str, &str)], body: impl Into<Body>) -> crate::http::Reply {
     app.post("/auth/logout", headers, body).await
 }
 
@@ -203,7 +203,7 @@ async fn of_signed_tokens_with_sessions() {
 
 #[tokio::test]
 async fn of_tokens_on_redis() {
-    crate::events::listen();
+    crate::fixture::log::listen();
     let server = testbed::Redis::shared();
     let redis = Redis::connect(server.url(), RedisOptions::default()).unwrap();
     let mut world = World::new();

@@ -5,8 +5,8 @@ use countersign::transport::{Candidates, CookieTransport};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::support::World;
-use crate::{App, Reply, Tokens};
+use crate::fixture::web::World;
+use crate::http::{App, Reply, Tokens};
 
 const SAME_ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
 const INVALID_REQUEST: Option<&str> = Some(r#"Bearer error="invalid_request""#);

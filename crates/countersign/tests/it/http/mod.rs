@@ -29,13 +29,13 @@ mod recent;
 mod remember;
 mod sessions;
 mod stores;
-#[path = "../support/mod.rs"]
-mod support;
 mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::stores::SECRET_CAUSE;
+use crate::fixture::web::{Member, Members, World};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get, post};
@@ -46,7 +46,6 @@ use countersign::{AuthenticationBackend, Authenticator, Failure, OriginPolicy, P
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use support::{Member, Members, World};
 use tower::ServiceExt;
 
 /// Lets members in whose password is `password of N`; a few names force the other verdicts.
@@ -60,7 +59,7 @@ impl CredentialVerifier<Member> for Verifier {
         match login.identifier() {
             "limited" => return Ok(LoginVerdict::RateLimited { retry_after }),
             "busy" => return Ok(LoginVerdict::Overloaded { retry_after }),
-            "down" => return Err(Failure::unavailable("accounts", support::SECRET_CAUSE)),
+            "down" => return Err(Failure::unavailable("accounts", SECRET_CAUSE)),
             "from 192.0.2.7"
                 if login.client_address().map(|ip| ip.to_string()).as_deref()
                     != Some("192.0.2.7") =>
@@ -125,7 +124,7 @@ impl App {
         cookies: CookieTransport,
         settings: impl FnOnce(AuthRoutes<Member>) -> AuthRoutes<Member>,
     ) -> Self {
-        events::listen();
+        crate::fixture::log::listen();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new(
                 "api",
@@ -228,7 +227,7 @@ fn request(
     headers: &[(&str, &str)],
     body: impl Into<Body>,
 ) -> Request<Body> {
-    events::listen();
+    crate::fixture::log::listen();
     let builder = Request::builder().method(method).uri(path);
     let builder = headers.iter().fold(builder, |builder, (name, value)| {
         builder.header(*name, *value)

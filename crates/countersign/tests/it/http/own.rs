@@ -18,8 +18,8 @@ use countersign::{AuthenticationBackend, ClientInfo, Failure, Profile};
 use countersign::{Secret, SessionLimit, UserId, WhenFull};
 use http::StatusCode;
 
-use crate::support::{Member, World};
-use crate::{reply, request};
+use crate::fixture::web::{Member, World};
+use crate::http::{reply, request};
 
 fn web(strategy: &Arc<dyn Strategy<Member>>) -> AuthenticationBackend<Member> {
     let cookies = CookieTransport::builder(Profile::Countersign)
@@ -223,12 +223,7 @@ async fn too_many_sessions_are_shown() {
         .build()
         .unwrap();
     let backend = web(&(Arc::new(strategy) as Arc<dyn Strategy<Member>>));
-    let judge = || {
-        std::future::ready(Ok(Some(Member {
-            id: 1,
-            active: true,
-        })))
-    };
+    let judge = || std::future::ready(Ok(Some(Member::of(1))));
     let client = || ClientInfo::new().with_label("phone");
     backend.log_in(Some(&1), client(), judge).await.unwrap();
     let error = backend.log_in(Some(&1), client(), judge).await.unwrap_err();

@@ -11,8 +11,8 @@ use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{AuthenticationBackend, Authenticator, Profile};
 use http::{StatusCode, header};
 
-use crate::support::{Member, World};
-use crate::{App, Reply, Tokens, greet, me, reply, request};
+use crate::fixture::web::{Member, World};
+use crate::http::{App, Reply, Tokens, greet, me, reply, request};
 
 /// What browsers send to show a page.
 const HTML: (&str, &str) = (

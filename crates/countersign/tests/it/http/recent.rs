@@ -14,9 +14,9 @@ use countersign::{Failure, Timestamp, UserId};
 use http::StatusCode;
 use serde_json::json;
 
-use crate::stores::{signed, sqlite};
-use crate::support::{Member, World, opaque};
-use crate::{App, JSON, Reply, Tokens, Verifier, me, reply, request};
+use crate::fixture::web::{Member, World, opaque};
+use crate::http::stores::{signed, sqlite};
+use crate::http::{App, JSON, Reply, Tokens, Verifier, me, reply, request};
 
 const AGE: Duration = Duration::from_mins(5);
 const TICK: Duration = Duration::from_micros(1);

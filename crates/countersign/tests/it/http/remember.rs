@@ -8,8 +8,8 @@ use countersign::transport::CookieTransport;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::{App, JSON, Reply, Verifier};
+use crate::fixture::web::World;
+use crate::http::{App, JSON, Reply, Verifier};
 
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");

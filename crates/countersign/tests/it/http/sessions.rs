@@ -9,8 +9,8 @@ use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{Secret, SessionLimit, WhenFull};
 use serde_json::{Value, json};
 
-use crate::support::World;
-use crate::{App, JSON, Reply, Tokens, request};
+use crate::fixture::web::World;
+use crate::http::{App, JSON, Reply, Tokens, request};
 
 async fn log_in(app: &App, id: i64, user_agent: &str, label: &str) -> Tokens {
     let body = json!({"identifier": "me", "password": format!("password of {id}"), "label": label});

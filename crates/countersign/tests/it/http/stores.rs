@@ -19,11 +19,11 @@ use countersign::{AuthenticationBackend, Authenticator, Lifetimes, Profile};
 use countersign::{Secret, SystemEntropy, TokenPair};
 use serde_json::json;
 
-use crate::support::{Member, World, opaque};
-use crate::{App, Verifier, me, reply, request};
+use crate::fixture::web::{Member, World, opaque};
+use crate::http::{App, Verifier, me, reply, request};
 
 pub(crate) async fn sqlite() -> Arc<dyn TokenStore> {
-    crate::events::listen();
+    crate::fixture::log::listen();
     let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
     Migrator::new(&database, UserKeyKind::Int)
         .run()
@@ -161,7 +161,7 @@ async fn signed_tokens_with_sessions_in_sqlite() {
 /// handed out alone and can be ended alone.
 #[tokio::test]
 async fn opaque_and_signed_tokens_behind_one_header() {
-    crate::events::listen();
+    crate::fixture::log::listen();
     let world = World::new();
     let authenticator = Authenticator::builder(world.members.clone())
         .backend(AuthenticationBackend::new(
@@ -256,7 +256,7 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     let login = json!({"identifier": "me", "password": "password of 1"}).to_string();
     let login = reply(
         app.clone(),
-        request("POST", "/auth/login", &[crate::JSON], login),
+        request("POST", "/auth/login", &[crate::http::JSON], login),
     )
     .await;
     assert!(
@@ -266,7 +266,7 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     let refresh = json!({"refresh_token": "x"}).to_string();
     let refresh = reply(
         app,
-        request("POST", "/auth/refresh", &[crate::JSON], refresh),
+        request("POST", "/auth/refresh", &[crate::http::JSON], refresh),
     )
     .await;
     refresh.is_problem(

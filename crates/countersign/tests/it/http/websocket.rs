@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::App;
-use crate::support::Member;
+use crate::fixture::web::Member;
+use crate::http::App;
 
 async fn socket(member: CurrentUser<Member>, upgrade: WebSocketUpgrade) -> Response {
     let greeting = format!("hello, member {}", member.user.id);

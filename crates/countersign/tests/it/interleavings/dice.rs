@@ -4,7 +4,7 @@ use countersign::testing::SeededEntropy;
 use countersign::{SessionId, UserId};
 use uuid::Uuid;
 
-use crate::site::Process;
+use crate::interleavings::site::Process;
 
 /// The same throws for the same seed (SplitMix64).
 #[derive(Clone, Debug)]

@@ -11,8 +11,9 @@ use countersign::testing::ManualClock;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::common::{Account, Kind, Place, users};
-use crate::site::{digests, store};
+use crate::fixture::databases::{Kind, Place};
+use crate::fixture::users::{Account, users};
+use crate::interleavings::site::{digests, store};
 
 const REFRESHES: u64 = 2000;
 const EVERY: Duration = Duration::from_mins(1);
@@ -73,9 +74,12 @@ async fn stays_small(kind: Kind) {
 async fn a_session_on_redis_stays_small() {
     let (server, clock) = (testbed::Redis::shared(), Arc::new(ManualClock::default()));
     let prefix = server.prefix();
-    let strategy = builder(crate::site::on_redis(server.url(), &prefix), &clock)
-        .build()
-        .unwrap();
+    let strategy = builder(
+        crate::interleavings::site::on_redis(server.url(), &prefix),
+        &clock,
+    )
+    .build()
+    .unwrap();
     let mut token = strategy
         .open_session(&Account::new(1))
         .await

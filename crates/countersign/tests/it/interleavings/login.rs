@@ -1,19 +1,18 @@
 //! "Log out everywhere" while somebody logs in.
 
 use countersign::strategy::{Login, LoginFence};
-use countersign::{AuthError, Refusal, TokenPair, UserId};
-use uuid::Uuid;
+use countersign::{AuthError, Refusal, TokenPair};
 
-use crate::common::Account;
-use crate::dice::Dice;
-use crate::logout::told;
-use crate::site::Process;
-use crate::tally::{HandedOut, Seen};
+use crate::fixture::users::Account;
+use crate::interleavings::dice::Dice;
+use crate::interleavings::logout::told;
+use crate::interleavings::site::Process;
+use crate::interleavings::tally::{HandedOut, Seen};
 
 /// A login that read its fence before "everywhere" was called is refused, or what it was given is dead afterwards. One that
 /// read it meanwhile may also stay, with all that it was given. The next login is let in.
 pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
-    let account = Account(Uuid::from_u128(u128::from(number) + 1));
+    let account = Account::new(u128::from(number) + 1);
     let mut seen = Seen::default();
     let mut earlier = HandedOut::default();
     if dice.one_in(2) {
@@ -31,7 +30,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
         Some(
             process
                 .sessions()
-                .login_fence(&account.0.to_key())
+                .login_fence(&account.key())
                 .await
                 .unwrap(),
         )
@@ -46,7 +45,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             dice.dawdle(&process).await;
             process
                 .sessions()
-                .invalidate_all(&account.0.to_key())
+                .invalidate_all(&account.key())
                 .await
                 .map(drop)
         })
@@ -55,7 +54,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     if let Err(failure) = ended {
         seen.failed.push(told("everywhere", &failure));
     }
-    let (witness, user) = (dice.pick(processes), account.0.to_key());
+    let (witness, user) = (dice.pick(processes), account.key());
     match logged_in {
         Ok(pair) => {
             seen.before += 1;
@@ -107,7 +106,7 @@ async fn log_in(
     dice.dawdle(&process).await;
     let fence = match fence {
         Some(fence) => fence,
-        None => process.sessions().login_fence(&account.0.to_key()).await?,
+        None => process.sessions().login_fence(&account.key()).await?,
     };
     process
         .sessions()

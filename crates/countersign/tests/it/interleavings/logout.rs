@@ -2,14 +2,13 @@
 
 use std::error::Error;
 
-use countersign::{AuthError, Failure, PlainToken, SessionId, UserId, UserKey};
+use countersign::{AuthError, Failure, PlainToken, SessionId, UserKey};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use crate::common::{Account, users};
-use crate::dice::Dice;
-use crate::site::Process;
-use crate::tally::{HandedOut, Seen};
+use crate::fixture::users::{Account, users};
+use crate::interleavings::dice::Dice;
+use crate::interleavings::site::Process;
+use crate::interleavings::tally::{HandedOut, Seen};
 
 #[derive(Clone, Copy)]
 enum Ending {
@@ -28,7 +27,7 @@ const ENDINGS: [Ending; 4] = [
 
 /// A session is opened, and perhaps refreshed once; then it is refreshed by one to three callers and ended by another.
 pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
-    let account = Account(Uuid::from_u128(u128::from(number) + 1));
+    let account = Account::new(u128::from(number) + 1);
     let mut handed_out = HandedOut::default();
     let ending = *dice.pick(&ENDINGS);
     let first = handed_out.note(
@@ -71,7 +70,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
         dice.other(),
         ending,
         session,
-        account.0.to_key(),
+        account.key(),
         shown,
     ));
     (turn..refreshers).for_each(|_| begin_refresh(&mut dice, &mut refreshing));
@@ -90,9 +89,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             Err(failure) => seen.failed.push(told("a refresh", &failure)),
         }
     }
-    seen.risen = handed_out
-        .risen(dice.pick(processes), &account.0.to_key())
-        .await;
+    seen.risen = handed_out.risen(dice.pick(processes), &account.key()).await;
     seen
 }
 

@@ -14,9 +14,6 @@
     reason = "test code"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod dice;
 mod growth;
 mod login;
@@ -30,9 +27,9 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use crate::dice::Dice;
-use crate::site::{Process, Site};
-use crate::tally::{Seen, Tally};
+use crate::interleavings::dice::Dice;
+use crate::interleavings::site::{Process, Site};
+use crate::interleavings::tally::{Seen, Tally};
 
 /// As many as run at the same time.
 const AT_ONCE: usize = 32;
@@ -83,14 +80,14 @@ macro_rules! mount {
     ($($name:ident: $site:expr,)+) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
-            crate::survive($site.await).await;
+            crate::interleavings::survive($site.await).await;
         })+
     };
 }
 
 mod what_has_ended_stays_ended {
-    use crate::common::Kind;
-    use crate::site::Site;
+    use crate::fixture::databases::Kind;
+    use crate::interleavings::site::Site;
 
     mount! {
         memory: Site::memory(),

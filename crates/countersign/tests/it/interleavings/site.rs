@@ -11,7 +11,8 @@ use countersign::token::DigestKeyRing;
 use countersign::user::UserKeyKind;
 use countersign::{Lifetimes, Secret};
 
-use crate::common::{Account, Kind, Place};
+use crate::fixture::databases::{Kind, Place};
+use crate::fixture::users::Account;
 
 /// What one process has: a strategy over a handle of its own.
 #[derive(Clone)]

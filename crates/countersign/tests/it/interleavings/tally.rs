@@ -6,8 +6,8 @@ use std::time::Duration;
 use countersign::store::Page;
 use countersign::{AuthError, PlainToken, SessionId, TokenPair, UserKey};
 
-use crate::common::users;
-use crate::site::Process;
+use crate::fixture::users::users;
+use crate::interleavings::site::Process;
 
 /// What one interleaving showed.
 #[derive(Debug, Default)]

@@ -11,13 +11,16 @@
 )]
 #![cfg(all(feature = "jwt", feature = "testing"))]
 
-#[path = "../jwt_common/mod.rs"]
-mod jwt_common;
 mod outage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::clock;
+use crate::fixture::signed::account;
+use crate::fixture::users::{Account, Accounts};
+use crate::fixture::vectors::text;
+use crate::fixture::vectors::vectors;
 use countersign::denylist::MemoryDenylist;
 use countersign::error::FailureKind;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret, raw};
@@ -28,7 +31,6 @@ use countersign::token::{DigestKeyRing, EndOutcome, Invalidated, TokenStatus};
 use countersign::{Lifetimes, PlainToken, Profile, Refusal};
 use countersign::{Secret, SystemEntropy, Timestamp, UserId};
 use data_encoding::BASE64URL_NOPAD;
-use jwt_common::{Account, Accounts, TestClock, text};
 use serde_json::Value;
 
 const NOW: i64 = 1_768_478_400;
@@ -36,11 +38,11 @@ const ALICE: &str = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
 const BOB: &str = "6fa459ea-ee8a-4ca4-894e-db77e160355e";
 
 fn alice() -> Account {
-    Account::new(ALICE, "Alice@Example.com", "$argon2id$hash-of-alice")
+    account(ALICE, "Alice@Example.com", "$argon2id$hash-of-alice")
 }
 
 fn bob() -> Account {
-    Account::new(BOB, "bob@example.com", "$argon2id$hash-of-bob")
+    account(BOB, "bob@example.com", "$argon2id$hash-of-bob")
 }
 
 fn secret() -> Secret {
@@ -51,7 +53,7 @@ fn ours() -> JwtStrategyBuilder<Account> {
     JwtStrategy::builder()
         .secret(&secret())
         .denylist_store(Arc::new(MemoryDenylist::default()))
-        .clock(TestClock::at(NOW))
+        .clock(clock::at(NOW))
 }
 
 fn original() -> JwtStrategyBuilder<Account> {
@@ -192,17 +194,10 @@ fn configurations_that_do_not_build() {
     let long = Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc-second-half").unwrap();
     let rsa = Secret::new(
         "secret",
-        text(
-            &jwt_common::vectors("vectors.json")["keys"]["rsa2048"],
-            "private_pem",
-        ),
+        text(&vectors("vectors.json")["keys"]["rsa2048"], "private_pem"),
     )
     .unwrap();
-    let public = text(
-        &jwt_common::vectors("vectors.json")["keys"]["rsa2048"],
-        "public_pem",
-    )
-    .to_owned();
+    let public = text(&vectors("vectors.json")["keys"]["rsa2048"], "public_pem").to_owned();
     let cases: Vec<(&str, JwtStrategyBuilder<Account>)> = vec![
         (
             "verify_key",
@@ -331,7 +326,7 @@ async fn public_key_alone_reads() {
     let builder = || {
         JwtStrategy::<Account>::builder()
             .denylist_store(Arc::new(MemoryDenylist::default()))
-            .clock(TestClock::at(NOW))
+            .clock(clock::at(NOW))
     };
     let blind = builder()
         .keys(KeyRing::verify_only(public.clone()))
@@ -374,11 +369,7 @@ async fn keys_rotate() {
     let new = || key("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc", "new");
     let strategy = |ring| {
         let builder = JwtStrategy::builder().denylist_store(Arc::new(MemoryDenylist::default()));
-        builder
-            .clock(TestClock::at(NOW))
-            .keys(ring)
-            .build()
-            .unwrap()
+        builder.clock(clock::at(NOW)).keys(ring).build().unwrap()
     };
     let accounts = Accounts::of([alice()]);
     let before = strategy(KeyRing::new(old()))
@@ -436,19 +427,19 @@ async fn ends_at_its_end() {
         (original as fn() -> _, 0),
         (ours as fn() -> JwtStrategyBuilder<Account>, 5),
     ] {
-        let clock = TestClock::at(NOW);
+        let clock = clock::at(NOW);
         let strategy = builder().clock(clock.clone()).build().unwrap();
         let token = strategy.write_token(&alice()).await.unwrap().token;
-        clock.set(NOW + 899 + leeway);
+        clock::set(&clock, NOW + 899 + leeway);
         assert_eq!(read(&strategy, &token, &accounts).await, Ok(alice()));
-        clock.set(NOW + 900 + leeway);
+        clock::set(&clock, NOW + 900 + leeway);
         assert_eq!(
             read(&strategy, &token, &accounts).await,
             Err(Refusal::Expired)
         );
-        clock.set(NOW - leeway);
+        clock::set(&clock, NOW - leeway);
         assert_eq!(read(&strategy, &token, &accounts).await, Ok(alice()));
-        clock.set(NOW - leeway - 1);
+        clock::set(&clock, NOW - leeway - 1);
         assert_eq!(
             read(&strategy, &token, &accounts).await,
             Err(Refusal::NotYetValid)
@@ -528,7 +519,7 @@ async fn fingerprint_follows_the_account() {
 #[tokio::test]
 async fn destroyed_everywhere_and_until_the_end() {
     let denylist = Arc::new(MemoryDenylist::default());
-    let clock = TestClock::at(NOW);
+    let clock = clock::at(NOW);
     let instance = || {
         ours()
             .clock(clock.clone())
@@ -554,14 +545,14 @@ async fn destroyed_everywhere_and_until_the_end() {
         EndOutcome::AlreadyEnded
     );
     for at in [0, 899, 904] {
-        clock.set(NOW + at);
+        clock::set(&clock, NOW + at);
         assert_eq!(
             read(&two, &token, &accounts).await,
             Err(Refusal::Revoked),
             "after {at} s"
         );
     }
-    clock.set(NOW + 905);
+    clock::set(&clock, NOW + 905);
     assert_eq!(read(&two, &token, &accounts).await, Err(Refusal::Expired));
     assert_eq!(
         one.invalidate_all(&alice().id.to_key()).await.unwrap(),
@@ -572,15 +563,15 @@ async fn destroyed_everywhere_and_until_the_end() {
 /// A host whose clock is ahead issues a token, and it is destroyed before it is valid here.
 #[tokio::test]
 async fn destroyed_before_it_is_valid() {
-    let clock = TestClock::at(NOW + 60);
+    let clock = clock::at(NOW + 60);
     let strategy = ours().clock(clock.clone()).build().unwrap();
     let token = strategy.write_token(&alice()).await.unwrap().token;
-    clock.set(NOW);
+    clock::set(&clock, NOW);
     assert_eq!(
         strategy.destroy_token(&token, &alice()).await.unwrap(),
         EndOutcome::Ended
     );
-    clock.set(NOW + 60);
+    clock::set(&clock, NOW + 60);
     assert_eq!(
         read(&strategy, &token, &Accounts::of([alice()])).await,
         Err(Refusal::Revoked)

@@ -1,7 +1,6 @@
 //! What is answered when the denylist is full or out of reach, and what is logged and shown.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
@@ -11,13 +10,16 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{EndOutcome, TokenStatus};
 use countersign::{Failure, PlainToken, Refusal, Timestamp};
 
-use crate::jwt_common::{Account, Accounts, TestClock, text};
-use crate::{ALICE, NOW, alice, claims, ours, read, secret};
+use crate::fixture::clock;
+use crate::fixture::log;
+use crate::fixture::users::{Account, Accounts};
+use crate::fixture::vectors::text;
+use crate::jwt_conformance::{ALICE, NOW, alice, claims, ours, read, secret};
 
 /// Conformance case 107, and SECURITY row R-09: a full denylist says so and forgets nothing.
 #[tokio::test]
 async fn a_full_denylist_refuses() {
-    let clock = TestClock::at(NOW);
+    let clock = clock::at(NOW);
     let denylist = Arc::new(MemoryDenylist::new(1).unwrap());
     let strategy = ours()
         .clock(clock.clone())
@@ -26,7 +28,7 @@ async fn a_full_denylist_refuses() {
         .unwrap();
     let accounts = Accounts::of([alice()]);
     let first = strategy.write_token(&alice()).await.unwrap().token;
-    clock.set(NOW + 10);
+    clock::set(&clock, NOW + 10);
     let second = strategy.write_token(&alice()).await.unwrap().token;
     strategy.destroy_token(&first, &alice()).await.unwrap();
     assert_eq!(
@@ -41,7 +43,7 @@ async fn a_full_denylist_refuses() {
         read(&strategy, &first, &accounts).await,
         Err(Refusal::Revoked)
     );
-    clock.set(NOW + 906);
+    clock::set(&clock, NOW + 906);
     assert_eq!(
         strategy.destroy_token(&second, &alice()).await.unwrap(),
         EndOutcome::Ended
@@ -100,31 +102,10 @@ async fn an_outage_is_no_answer() {
     ));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Conformance cases 098 and 101.
 #[tokio::test(flavor = "current_thread")]
 async fn logs_name_reasons_and_nobody() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false);
-    let _guard =
-        tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
-
+    log::listen();
     let strategy = ours().build().unwrap();
     let token = strategy.write_token(&alice()).await.unwrap().token;
     let accounts = Accounts::of([]);
@@ -140,7 +121,7 @@ async fn logs_name_reasons_and_nobody() {
     let picky = ours().subject_decoder(|_| None).build().unwrap();
     let _ = read(&picky, &token, &accounts).await;
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log::of_this_thread().concat();
     for reason in ["user_unknown", "fingerprint", "revoked", "subject"] {
         assert!(log.contains(reason), "{reason} is missing:\n{log}");
     }

@@ -4,8 +4,8 @@ use countersign::Refusal::{Algorithm, Malformed, Signature, UnknownKey};
 use countersign::jwt::{Algorithm as Known, SigningKey};
 use data_encoding::{BASE64, HEXLOWER};
 
-use crate::forger::{base64url, mac, pem};
-use crate::site::{Cases, KID, Site};
+use crate::jwt_forged::forger::{base64url, mac, pem};
+use crate::jwt_forged::site::{Cases, KID, Site};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();
@@ -233,7 +233,7 @@ fn confusion(site: &Site, cases: &mut Cases) {
     ];
     for name in ["n", "e", "x", "y"] {
         if let Some(text) = members.get(name).and_then(serde_json::Value::as_str) {
-            let raw = crate::forger::from_base64url(text);
+            let raw = crate::jwt_forged::forger::from_base64url(text);
             encodings.push((
                 format!("{name} with a leading zero"),
                 [vec![0], raw.clone()].concat(),

@@ -7,8 +7,8 @@ use countersign::token::DigestKeyRing;
 use countersign::{PlainToken, Secret, SystemEntropy};
 use data_encoding::{BASE64, HEXLOWER};
 
-use crate::forger::{base64url, mac};
-use crate::site::{Cases, KID, SESSION, Site, USER};
+use crate::jwt_forged::forger::{base64url, mac};
+use crate::jwt_forged::site::{Cases, KID, SESSION, Site, USER};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();

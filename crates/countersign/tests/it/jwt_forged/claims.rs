@@ -4,7 +4,7 @@ use countersign::Refusal::{
     Audience, Claims, Expired, Issuer, Lifetime, NotYetValid, Subject, UserUnknown,
 };
 
-use crate::site::{Cases, ISSUER, LEEWAY, LIFETIME, LONGEST, NOW, SESSION, Site, USER};
+use crate::jwt_forged::site::{Cases, ISSUER, LEEWAY, LIFETIME, LONGEST, NOW, SESSION, Site, USER};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();

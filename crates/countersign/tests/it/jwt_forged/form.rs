@@ -2,8 +2,8 @@
 
 use countersign::Refusal::{Claims, Malformed, Signature, TooLong};
 
-use crate::forger::{base64url, from_base64url};
-use crate::site::{Cases, Site};
+use crate::jwt_forged::forger::{base64url, from_base64url};
+use crate::jwt_forged::site::{Cases, Site};
 
 const LIMIT: usize = 8192;
 

@@ -4,8 +4,8 @@ use countersign::Refusal::{Algorithm, Header, Malformed, Signature, TokenType, U
 use countersign::jwt::SigningKey;
 use data_encoding::BASE64;
 
-use crate::forger::{Pair, base64url, mac};
-use crate::site::{Cases, KID, OLD_KID, Site, secrets};
+use crate::jwt_forged::forger::{Pair, base64url, mac};
+use crate::jwt_forged::site::{Cases, KID, OLD_KID, Site, secrets};
 
 pub fn cases(site: &Site, url: &str) -> Cases {
     let mut cases = Cases::default();
@@ -240,7 +240,7 @@ fn kid(site: &Site, url: &str, cases: &mut Cases) {
         site.header(&site.header.with("kid", "\"2026\\u002d11\"")),
     );
     cases.accept("the earlier key's kid, fingerprint and all", {
-        let secret_fingerprint = crate::binding::fingerprint_under_old_key(site);
+        let secret_fingerprint = crate::jwt_forged::binding::fingerprint_under_old_key(site);
         let claims = site
             .claims
             .with("sfp", format!("\"{secret_fingerprint}\""))

@@ -2,8 +2,8 @@
 
 use countersign::Refusal::{self, Claims, Malformed};
 
-use crate::forger::Members;
-use crate::site::{Cases, Site};
+use crate::jwt_forged::forger::Members;
+use crate::jwt_forged::site::{Cases, Site};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();

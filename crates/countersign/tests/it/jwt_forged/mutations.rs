@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::forger::{base64url, from_base64url};
-use crate::site::{Site, Verdict};
+use crate::jwt_forged::forger::{base64url, from_base64url};
+use crate::jwt_forged::site::{Site, Verdict};
 
 #[derive(Clone, Debug)]
 enum Edit {

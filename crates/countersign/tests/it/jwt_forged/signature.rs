@@ -3,8 +3,8 @@
 use countersign::Refusal::Signature;
 use data_encoding::HEXUPPER;
 
-use crate::forger::{Pair, base64url, from_base64url, mac};
-use crate::site::{Cases, Site};
+use crate::jwt_forged::forger::{Pair, base64url, from_base64url, mac};
+use crate::jwt_forged::site::{Cases, Site};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();

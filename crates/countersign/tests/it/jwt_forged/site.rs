@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use countersign::clock::Clock;
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret};
 use countersign::strategy::Strategy;
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
 use countersign::token::{EndOutcome, TokenStatus};
-use countersign::{Failure, PlainToken, Profile, Refusal, Secret};
-use countersign::{SystemEntropy, Timestamp, User, UserId};
+use countersign::{Failure, PlainToken, Profile, Refusal, Secret, SystemEntropy, UserId};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use crate::forger::{Members, Pair, base64url, from_base64url};
+use crate::fixture::clock;
+use crate::fixture::users::Account;
+use crate::jwt_forged::binding::HASH;
+use crate::jwt_forged::forger::{Members, Pair, base64url, from_base64url};
 
 /// When every token is read.
 pub const NOW: i64 = 1_768_478_400;
@@ -29,37 +30,6 @@ pub const OLD_KID: &str = "2026-05";
 pub const ISSUER: &str = "https://login.example";
 pub const SESSION: &str = "8f14e45f-ceea-467f-9e6b-7a1d3c5b2f10";
 pub const USER: &str = "6f1c1f0e-3c1b-4b1e-9d5a-0c2b7a8e4d3f";
-
-#[derive(Debug)]
-struct StandingClock;
-
-impl Clock for StandingClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(NOW)
-    }
-}
-
-#[derive(Clone)]
-pub struct Account<I> {
-    pub id: I,
-    pub email: Option<&'static str>,
-}
-
-impl<I: UserId> User for Account<I> {
-    type Id = I;
-
-    fn id(&self) -> &I {
-        &self.id
-    }
-
-    fn email(&self) -> Option<&str> {
-        self.email
-    }
-
-    fn password_hash(&self) -> Option<&str> {
-        Some(crate::binding::HASH)
-    }
-}
 
 /// A strategy, its keys in the forger's hands, and a genuine token.
 pub struct Site<I: UserId = Uuid> {
@@ -118,13 +88,8 @@ impl<I: UserId> Site<I> {
         let builder = JwtStrategy::builder()
             .keys(keys)
             .denylist_store(Arc::clone(&denylist) as _);
-        let strategy = configure(builder.clock(Arc::new(StandingClock)))
-            .build()
-            .unwrap();
-        let account = Account {
-            id,
-            email: Some("Ada@example.com"),
-        };
+        let strategy = configure(builder.clock(clock::at(NOW))).build().unwrap();
+        let account = Account::of(id).with_password("Ada@example.com", HASH);
         let genuine = strategy
             .write_token(&account)
             .await

@@ -12,22 +12,18 @@
 )]
 #![cfg(feature = "jwt")]
 
-#[path = "../jwt_common/mod.rs"]
-mod jwt_common;
-#[path = "../jwt_signed/mod.rs"]
-mod jwt_signed;
 mod others;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::fixture::signed::{Ground, NOW, alice, bob, claim, key, refresh_of, secret};
+use crate::fixture::users::{Account, Accounts};
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::strategy::JwtStrategy;
 use countersign::strategy::Strategy;
 use countersign::token::{EndOutcome, LoggedOut};
 use countersign::{Lifetimes, PlainToken, Refusal, Timestamp};
-use jwt_common::{Account, Accounts};
-use jwt_signed::{Ground, NOW, alice, bob, claim, key, refresh_of, secret};
 
 #[tokio::test]
 async fn a_refresh_keeps_the_session() {

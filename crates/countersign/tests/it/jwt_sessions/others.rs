@@ -6,9 +6,9 @@ use countersign::strategy::Login;
 use countersign::strategy::TokenControl;
 use countersign::{Profile, Refusal, SessionLimit, WhenFull};
 
-use crate::at;
-use crate::jwt_common::Accounts;
-use crate::jwt_signed::{Ground, Signed, alice, claim, claims, key, refresh_of, refusal};
+use crate::fixture::signed::{Ground, Signed, alice, claim, claims, key, refresh_of, refusal};
+use crate::fixture::users::Accounts;
+use crate::jwt_sessions::at;
 
 #[tokio::test]
 async fn reuse_ends_signed_access_tokens() {

@@ -6,7 +6,7 @@ use countersign::Secret;
 use countersign::jwt::{Algorithm, SigningKey, VerifyingKey};
 use countersign::store::sql::{Database, DatabaseOptions};
 
-use crate::needles::{SECRET, found};
+use crate::redaction::needles::{SECRET, found};
 
 /// An error and all that lies beneath it, as a log would have it.
 pub(crate) fn chain(error: &dyn Error) -> String {

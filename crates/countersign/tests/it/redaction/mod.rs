@@ -12,11 +12,6 @@
     reason = "test code"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../log/mod.rs"]
-mod log;
-
 mod errors;
 mod lines;
 mod needles;

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use countersign::token::{DigestKeyRing, StoredToken};
-use countersign::{Failure, PlainToken, Secret, User, UserManager};
+use countersign::{Failure, PlainToken, Secret, UserManager};
 use uuid::Uuid;
+
+use crate::fixture::users::Account;
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
 pub(crate) const EMAIL: &str = "ada.lovelace@example.org";
@@ -12,32 +14,10 @@ pub(crate) const PASSWORD: &str = "correct-horse-battery";
 pub(crate) const ID: Uuid = Uuid::from_u128(0x1b4e_28ba_2fa1_41d2_883f_0016_d3cc_a427);
 
 /// Its own `Debug` shows all there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Person {
-    pub(crate) id: Uuid,
-    pub(crate) email: String,
-    pub(crate) hash: String,
-}
+pub(crate) type Person = Account;
 
 pub(crate) fn ada() -> Person {
-    Person {
-        id: ID,
-        email: EMAIL.to_owned(),
-        hash: HASH.to_owned(),
-    }
-}
-
-impl User for Person {
-    type Id = Uuid;
-    fn id(&self) -> &Uuid {
-        &self.id
-    }
-    fn email(&self) -> Option<&str> {
-        Some(&self.email)
-    }
-    fn password_hash(&self) -> Option<&str> {
-        Some(&self.hash)
-    }
+    Person::of(ID).with_password(EMAIL, HASH)
 }
 
 /// Knows Ada alone.

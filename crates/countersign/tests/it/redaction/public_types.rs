@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::shown;
+use crate::redaction::shown;
 
 /// Names, numbers, times, kinds, reasons and settings: nothing of a user's, a token's or a secret's. Session ids are no
 /// credentials, and logs may hold them.
@@ -91,7 +91,7 @@ const HOLDS_NOTHING: &[&str] = &[
     "WhenFull",
 ];
 
-/// They wrap a live connection of the caller's; tests/drivers and tests/with_session.rs make them.
+/// They wrap a live connection of the caller's; tests/it/drivers and tests/it/with_session.rs make them.
 const WRAP_A_CONNECTION: &[&str] = &["MysqlSession", "PostgresSession", "SqlxSession"];
 
 /// They are in private modules, so no caller can name or print them.

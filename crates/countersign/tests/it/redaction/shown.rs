@@ -35,11 +35,11 @@ use countersign::{PlainToken, Profile, Secret, Timestamp, User, UserId, UserKey}
 use http::HeaderMap;
 use tower::Layer;
 
-use crate::needles::{
+use crate::redaction::needles::{
     EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret,
     signing_secret, standing,
 };
-use crate::site::{DOORS, Knock};
+use crate::redaction::site::{DOORS, Knock};
 
 /// A guard that lets everybody in.
 enum Anyone {}
@@ -154,7 +154,7 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     redis(&mut show);
     show.of("LoginAttempt", &{
         let knocks = Arc::default();
-        crate::site::knock(&knocks).await;
+        crate::redaction::site::knock(&knocks).await;
         let knocks: Vec<Knock> = knocks.lock().unwrap().clone();
         assert!(knocks.len() >= DOORS);
         knocks

@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::needles::{EMAIL, PASSWORD, People, Person, ada, ring};
+use crate::redaction::needles::{EMAIL, PASSWORD, People, Person, ada, ring};
 
 /// A login attempt as its `Debug` shows it.
 pub(crate) type Knock = String;

@@ -10,8 +10,9 @@ use countersign::token::DigestKeyRing;
 use countersign::{SessionId, SystemEntropy, Timestamp};
 use serde_json::Value;
 
-use crate::entry::{Entry, MINUTE, NOW};
-use crate::ground::{Account, LONG, connect};
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::{Entry, MINUTE, NOW};
+use crate::redis_faults::ground::{LONG, connect};
 
 /// The names of the commands that came from clients since the last call, by Redis's own log of them.
 fn commands(server: &testbed::Redis) -> Vec<String> {
@@ -203,7 +204,7 @@ async fn redis_writes_are_one_command_each() {
         .await
         .unwrap();
     done("EVALSHA", "end_user");
-    assert_eq!(crate::ground::left(&server, "*"), [""; 0]);
+    assert_eq!(crate::redis_faults::ground::left(&server, "*"), [""; 0]);
 }
 
 /// Each operation of the strategy that changes something has one command that does: reads come before it.
@@ -212,12 +213,12 @@ async fn redis_strategies_write_by_one_command_each() {
     use countersign::strategy::{Strategy, TokenControl};
 
     let (server, redis) = server();
-    let ground = crate::ground::Ground::new(&redis, "test:");
+    let ground = crate::redis_faults::ground::Ground::new(&redis, "test:");
     let account = Account::new(1);
     let warm = ground.open(&account).await.unwrap();
     ground
         .refreshable()
-        .refresh_session(&warm.refresh, &crate::ground::users)
+        .refresh_session(&warm.refresh, &crate::fixture::users::users)
         .await
         .unwrap();
     ground
@@ -245,7 +246,7 @@ async fn redis_strategies_write_by_one_command_each() {
     );
     let rotation = ground
         .refreshable()
-        .refresh_session(&pair.refresh, &crate::ground::users)
+        .refresh_session(&pair.refresh, &crate::fixture::users::users)
         .await
         .unwrap();
     done(&["HMGET", "EVALSHA"], "refresh_session");
@@ -396,5 +397,5 @@ async fn redis_endings_reach_the_places_of_every_key_of_the_ring() {
     store.end_user(&end).await.unwrap();
     assert_eq!(commands(&server), ["EVALSHA", "EVALSHA"]);
     assert!(store.find_access(&tokens[0]).await.unwrap().is_none());
-    assert_eq!(crate::ground::left(&server, "*"), [""; 0]);
+    assert_eq!(crate::redis_faults::ground::left(&server, "*"), [""; 0]);
 }

@@ -10,7 +10,8 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::{Failure, Profile};
 use testbed::{Redis, RedisCluster};
 
-use crate::ground::{Account, Ground, LONG, SHORT, connect, digests, story, unavailable, users};
+use crate::fixture::users::{Account, users};
+use crate::redis_faults::ground::{Ground, LONG, SHORT, connect, digests, story, unavailable};
 
 const PASSWORD: &str = "hunter2-Zq8wLr";
 

@@ -7,7 +7,7 @@ use countersign::store::{NewRefresh, RedisTokenStore, TokenStore};
 use countersign::token::{Digest, DigestKeyRing};
 use countersign::{PlainToken, SessionId, Timestamp, UserKey};
 
-use crate::ground::digests;
+use crate::redis_faults::ground::digests;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_768_478_400);
 pub(crate) const MINUTE: Duration = Duration::from_mins(1);

@@ -12,11 +12,12 @@ use countersign::{Failure, PlainToken, Timestamp};
 use testbed::{RedisCluster, wait_until};
 use tokio::task::JoinSet;
 
-use crate::entry::{MINUTE, key_of};
-use crate::ground::{
-    Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable,
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::{MINUTE, key_of};
+use crate::redis_faults::ground::{
+    Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable,
 };
-use crate::load::{Load, Manner};
+use crate::redis_faults::load::{Load, Manner};
 
 /// Enough to have some on every master.
 const ELDERS: usize = 12;
@@ -55,7 +56,7 @@ impl Elders {
         };
         for number in 0..ELDERS {
             // Accounts that the load doesn't have.
-            let account = Account::new(1000 + number);
+            let account = Account::new(1000 + number as u128);
             let [live, ended] = [
                 patient.open(&account).await.unwrap(),
                 patient.open(&account).await.unwrap(),
@@ -419,7 +420,7 @@ async fn all_at_once(cluster: &RedisCluster, elders: &Arc<Elders>) {
     for (account, access, refresh) in &elders.live {
         patient
             .refreshable()
-            .refresh_session(refresh, &crate::ground::users)
+            .refresh_session(refresh, &crate::fixture::users::users)
             .await
             .unwrap();
         patient

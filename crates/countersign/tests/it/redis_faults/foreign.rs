@@ -4,9 +4,10 @@ use countersign::Refusal;
 use countersign::strategy::{Strategy, TokenControl};
 use testbed::Redis;
 
-use crate::entry::key_of;
-use crate::ground::{Account, Ground, LONG, Pair, connect, left};
-use crate::heard::{listen, warnings};
+use crate::fixture::log;
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::key_of;
+use crate::redis_faults::ground::{Ground, LONG, Pair, connect, left};
 
 struct Place {
     server: &'static Redis,
@@ -19,7 +20,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        listen();
+        log::listen();
         let server = Redis::shared();
         let prefix = server.prefix();
         let ground = Ground::new(&connect(server.url(), LONG), &prefix);
@@ -27,7 +28,7 @@ impl Place {
         let pair = ground.open(&account).await.unwrap();
         let neighbour = ground.open(&Account::new(2)).await.unwrap();
         let key = key_of(&prefix, &account.key());
-        warnings();
+        log::take();
         Self {
             server,
             ground,
@@ -67,7 +68,7 @@ impl Place {
             "{what}"
         );
         assert!(warned(), "{what}: nobody is told");
-        let users = &crate::ground::users;
+        let users = &crate::fixture::users::users;
         let refreshed = self
             .ground
             .refreshable()
@@ -103,9 +104,9 @@ impl Place {
 }
 
 fn warned() -> bool {
-    warnings()
+    log::take()
         .iter()
-        .any(|line| line.contains("token_row_unreadable"))
+        .any(|line| line.contains("WARN") && line.contains("token_row_unreadable"))
 }
 
 /// What lies where a user's tokens would be is no token, and gives way to one.

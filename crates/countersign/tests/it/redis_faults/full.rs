@@ -6,14 +6,15 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{EndOutcome, Invalidated};
 use testbed::Redis;
 
-use crate::entry::MINUTE;
-use crate::ground::{Account, Ground, LONG, connect, story, unavailable};
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::MINUTE;
+use crate::redis_faults::ground::{Ground, LONG, connect, story, unavailable};
 
 /// Says why, for the log.
 async fn writes_fail_with(
     ground: &Ground,
     account: &Account,
-    pair: &crate::ground::Pair,
+    pair: &crate::redis_faults::ground::Pair,
     code: &str,
 ) {
     ground.writes_are_unavailable(account, pair).await;

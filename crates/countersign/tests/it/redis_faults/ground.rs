@@ -3,42 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::users::{Account, users};
 use countersign::error::FailureKind;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::TokenStore;
 use countersign::strategy::RedisTokenStrategy;
 use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
 use countersign::token::{DigestKeyRing, TokenStatus};
-use countersign::{AuthError, Failure, PlainToken, Refusal, ReusePolicy};
-use countersign::{Secret, TokenPair, User, UserId, UserKey};
-use uuid::Uuid;
-
-/// An account that always exists and is active.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account(pub(crate) Uuid);
-
-impl Account {
-    pub(crate) fn new(number: usize) -> Self {
-        Self(Uuid::from_u128(u128::try_from(number).unwrap()))
-    }
-
-    pub(crate) fn key(&self) -> UserKey {
-        self.0.to_key()
-    }
-}
-
-impl User for Account {
-    type Id = Uuid;
-
-    fn id(&self) -> &Uuid {
-        &self.0
-    }
-}
-
-/// Knows every account.
-pub(crate) async fn users(id: Uuid) -> Result<Option<Account>, Failure> {
-    Ok(Some(Account(id)))
-}
+use countersign::{AuthError, Failure, PlainToken, Refusal, ReusePolicy, Secret, TokenPair};
 
 /// A timeout that ends an operation soon, for servers that never answer. A busy machine may keep one that does from
 /// answering in it: see [`patiently`].

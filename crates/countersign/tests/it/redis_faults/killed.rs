@@ -2,8 +2,8 @@
 
 use testbed::Redis;
 
-use crate::ground::{Ground, LONG, connect, eventually, left};
-use crate::load::{Load, Manner};
+use crate::redis_faults::ground::{Ground, LONG, connect, eventually, left};
+use crate::redis_faults::load::{Load, Manner};
 
 const ROUNDS: usize = 5;
 

@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 use countersign::PlainToken;
 use countersign::strategy::TokenControl;
 
-use crate::ground::{Account, Ground};
+use crate::fixture::users::Account;
+use crate::redis_faults::ground::Ground;
 
 /// What a token must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Ledger {
         for account in 0..accounts {
             ground
                 .strategy()
-                .invalidate_all(&Account::new(account).key())
+                .invalidate_all(&Account::new(account as u128).key())
                 .await
                 .unwrap();
         }

@@ -9,8 +9,9 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::{AuthError, Failure};
 use tokio::task::JoinSet;
 
-use crate::ground::{Account, Ground, Pair, eventually, story, users};
-use crate::ledger::{Fate, Ledger};
+use crate::fixture::users::{Account, users};
+use crate::redis_faults::ground::{Ground, Pair, eventually, story};
+use crate::redis_faults::ledger::{Fate, Ledger};
 
 /// How the clients behave.
 #[derive(Clone, Copy)]
@@ -125,7 +126,7 @@ struct Client {
 impl Client {
     async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let account = Account::new(self.number % shared.manner.accounts);
+        let account = Account::new((self.number % shared.manner.accounts) as u128);
         // A client that failed comes again a little later.
         let mut pause = tokio::time::interval(Duration::from_millis(10));
         for turn in 0.. {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use testbed::RedisCluster;
 
-use crate::entry::key_of;
-use crate::ground::{Account, Ground, LONG, connect};
-use crate::load::{Load, Manner};
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::key_of;
+use crate::redis_faults::ground::{Ground, LONG, connect};
+use crate::redis_faults::load::{Load, Manner};
 
 const MOVES: usize = 12;
 

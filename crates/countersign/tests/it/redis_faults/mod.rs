@@ -19,7 +19,6 @@ mod failover;
 mod foreign;
 mod full;
 mod ground;
-mod heard;
 mod killed;
 mod ledger;
 mod load;

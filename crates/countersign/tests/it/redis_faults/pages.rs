@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use countersign::store::{Opened, Page, TokenStore};
 use countersign::{SessionId, SystemEntropy, UserKey};
 
-use crate::entry::Entry;
-use crate::ground::{Account, LONG, connect};
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::Entry;
+use crate::redis_faults::ground::{LONG, connect};
 
 /// So many that Redis shrinks the hash when most of them end.
 const SESSIONS: usize = 200;

@@ -2,8 +2,9 @@
 
 use testbed::Redis;
 
-use crate::ground::{
-    Account, Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable,
+use crate::fixture::users::Account;
+use crate::redis_faults::ground::{
+    Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable,
 };
 use countersign::error::FailureKind;
 
@@ -49,10 +50,12 @@ async fn redis_frozen_in_every_operation() {
     }
     server.freeze();
     let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
-    let users = &crate::ground::users;
+    let users = &crate::fixture::users::users;
     unavailable(
         "refresh_session",
-        crate::ground::answered(refreshable.refresh_session(&pairs[0].refresh, users).await),
+        crate::redis_faults::ground::answered(
+            refreshable.refresh_session(&pairs[0].refresh, users).await,
+        ),
     );
     unavailable(
         "end_session",

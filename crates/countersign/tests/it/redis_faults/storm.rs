@@ -12,7 +12,7 @@ use proptest::test_runner::TestRunner;
 
 use self::model::Model;
 use self::operation::operation;
-use crate::ground::{LONG, connect};
+use crate::redis_faults::ground::{LONG, connect};
 
 const SEQUENCES: u32 = 256;
 

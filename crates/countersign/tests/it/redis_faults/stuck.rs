@@ -5,8 +5,9 @@ use std::sync::Arc;
 use countersign::strategy::{Strategy, TokenControl};
 use testbed::Redis;
 
-use crate::ground::{
-    Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable,
+use crate::fixture::users::Account;
+use crate::redis_faults::ground::{
+    Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable,
 };
 
 /// While it loads its data it knows some tokens and not others, and says nothing.
@@ -36,7 +37,7 @@ async fn redis_loading_is_no_answer() {
 async fn answers_while_it_starts(
     ground: &Ground,
     account: &Account,
-    pair: &crate::ground::Pair,
+    pair: &crate::redis_faults::ground::Pair,
 ) -> usize {
     let mut loading = 0;
     loop {
@@ -96,7 +97,7 @@ async fn redis_script_flush_goes_unnoticed() {
         flush();
         ground
             .refreshable()
-            .refresh_session(&pair.refresh, &crate::ground::users)
+            .refresh_session(&pair.refresh, &crate::fixture::users::users)
             .await
             .unwrap();
         flush();

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use countersign::PlainToken;
 use countersign::strategy::TokenControl;
 
-use crate::entry::key_of;
-use crate::ground::{Account, Ground, LONG, connect, left, users};
+use crate::fixture::users::{Account, users};
+use crate::redis_faults::entry::key_of;
+use crate::redis_faults::ground::{Ground, LONG, connect, left};
 
 const ROUNDS: usize = 6;
 const WRITERS: usize = 8;
@@ -44,7 +45,7 @@ fn lines_until_killed(url: &str, first: usize, after: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "writer::redis_writes_of_a_killed_process_are_whole",
+            "redis_faults::writer::redis_writes_of_a_killed_process_are_whole",
             "--nocapture",
         ])
         .env(URL, url)
@@ -153,7 +154,7 @@ async fn every_key_is_found(
     // Accounts are taken in order, so that those whose acknowledgement is missing are known as well: the very first may be
     // among them, where its writer had no turn for as long as the others wrote.
     for account in first..=started + WRITERS {
-        let account = Account::new(account);
+        let account = Account::new(account as u128);
         let key = key_of("test:", &account.key());
         keys.retain(|known| *known != key);
         ground
@@ -185,7 +186,7 @@ async fn write_until_killed(url: &str, first: usize) {
         tasks.spawn(async move {
             loop {
                 let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                let account = Account::new(number);
+                let account = Account::new(number as u128);
                 let pair = ground.open(&account).await.unwrap();
                 tell(number, &pair);
                 let refreshed = ground
@@ -200,7 +201,7 @@ async fn write_until_killed(url: &str, first: usize) {
     tasks.join_all().await;
 }
 
-fn tell(account: usize, pair: &crate::ground::Pair) {
+fn tell(account: usize, pair: &crate::redis_faults::ground::Pair) {
     let line = format!(
         "ack {account} {} {} end\n",
         pair.access.expose(),

@@ -8,8 +8,8 @@ use countersign::store::{
 use countersign::token::DigestKeyRing;
 use countersign::{SessionId, SystemEntropy, Timestamp, UserKey};
 
-use crate::entry::{ALICE, Entry, HOUR, NOW};
-use crate::ground::{Ground, SECRET, secret};
+use crate::redis_strategy::entry::{ALICE, Entry, HOUR, NOW};
+use crate::redis_strategy::ground::{Ground, SECRET, secret};
 
 /// The secret of a key that takes the place of the first one.
 const NEWER: &str = "s8W-pLx2Qe9_vTz41mKc7YhGfR2aEdBn";

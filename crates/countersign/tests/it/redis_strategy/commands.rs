@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use countersign::strategy::{Strategy, TokenControl};
 use countersign::{PlainToken, Refusal};
 
-use crate::ground::{ALICE, BOB, Ground, connect, members, read};
+use crate::fixture::users::numbered_users;
+use crate::redis_strategy::ground::{ALICE, BOB, Ground, connect, read};
 
 /// Commands that clients sent since the last reset, by name. Those that scripts call count as well; the script itself is
 /// one `evalsha`.
@@ -84,7 +85,7 @@ async fn every_write_is_one_step_on_redis() {
     // Redis learns the scripts.
     let warm = refreshable.open_session(&BOB).await.unwrap();
     refreshable
-        .refresh_session(&warm.refresh.unwrap().token, &members)
+        .refresh_session(&warm.refresh.unwrap().token, &numbered_users)
         .await
         .unwrap();
     strategy
@@ -117,7 +118,7 @@ async fn every_write_is_one_step_on_redis() {
     steps(&[("evalsha", 2)]).await;
     // Found, then exchanged.
     refreshable
-        .refresh_session(&pair.refresh.unwrap().token, &members)
+        .refresh_session(&pair.refresh.unwrap().token, &numbered_users)
         .await
         .unwrap();
     steps(&[("hmget", 1), ("evalsha", 1)]).await;
@@ -156,7 +157,7 @@ async fn forgotten_scripts_are_sent_again_to_redis() {
         strategy.write_token(&ALICE).await.unwrap();
         flush();
         refresh = refreshable
-            .rotate_refresh_token(&refresh, &members)
+            .rotate_refresh_token(&refresh, &numbered_users)
             .await
             .unwrap()
             .issued

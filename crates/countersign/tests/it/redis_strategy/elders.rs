@@ -3,7 +3,7 @@
 use countersign::SessionId;
 use countersign::store::{ClearUser, Cleared, RotateOutcome, SweepLimit, TokenStore};
 
-use crate::entry::{ALICE, Entry, HOUR, NOW, id};
+use crate::redis_strategy::entry::{ALICE, Entry, HOUR, NOW, id};
 
 const SURVEY: SweepLimit = SweepLimit::at(NOW, 1);
 

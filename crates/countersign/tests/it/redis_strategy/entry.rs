@@ -11,7 +11,7 @@ use countersign::token::{Digest, DigestKeyRing, Locator};
 use countersign::{ClientInfo, PlainToken, SessionId, SystemEntropy, Timestamp, UserKey};
 use tokio::task::JoinSet;
 
-use crate::ground::{Ground, SECRET, secret};
+use crate::redis_strategy::ground::{Ground, SECRET, secret};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_768_478_400);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);

@@ -9,7 +9,7 @@ use countersign::token::Invalidated;
 use countersign::{PlainToken, Refusal};
 use tokio::task::JoinSet;
 
-use crate::ground::{ALICE, BOB, Ground, Member, connect, read};
+use crate::redis_strategy::ground::{ALICE, BOB, Ground, Member, connect, read};
 
 const TOKENS: usize = 100_000;
 const CALLERS: usize = 100;

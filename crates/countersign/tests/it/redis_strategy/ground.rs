@@ -3,41 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fixture::users::{Account, numbered_users};
 use countersign::redis::{Redis, RedisOptions};
 use countersign::strategy::Strategy;
 use countersign::strategy::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 use countersign::testing::ManualClock;
 use countersign::token::TokenStatus;
-use countersign::{Failure, PlainToken, Refusal, Secret, User, UserKey};
+use countersign::{PlainToken, Refusal, Secret};
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
 pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) id: i64,
-}
+pub(crate) type Member = Account<i64>;
 
-impl User for Member {
-    type Id = i64;
-
-    fn id(&self) -> &i64 {
-        &self.id
-    }
-}
-
-impl Member {
-    pub(crate) const fn key(&self) -> UserKey {
-        UserKey::Int(self.id)
-    }
-}
-
-pub(crate) const ALICE: Member = Member { id: 7 };
-pub(crate) const BOB: Member = Member { id: 8 };
-
-pub(crate) async fn members(id: i64) -> Result<Option<Member>, Failure> {
-    Ok(Some(Member { id }))
-}
+pub(crate) const ALICE: Member = Member::of(7);
+pub(crate) const BOB: Member = Member::of(8);
 
 pub(crate) fn secret(text: &str) -> Secret {
     Secret::new("token_hash_secret", text).unwrap()
@@ -102,7 +82,11 @@ pub(crate) async fn read(
     strategy: &RedisTokenStrategy<Member>,
     token: &PlainToken,
 ) -> Result<i64, Refusal> {
-    match strategy.read_token(Some(token), &members).await.unwrap() {
+    match strategy
+        .read_token(Some(token), &numbered_users)
+        .await
+        .unwrap()
+    {
         TokenStatus::Accepted(accepted) => Ok(accepted.user.id),
         TokenStatus::Refused(refusal) => Err(refusal),
         TokenStatus::NotOffered => panic!("it was offered"),

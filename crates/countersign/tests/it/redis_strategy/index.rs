@@ -7,7 +7,8 @@ use countersign::store::TokenStore;
 use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::{Refusal, UserKey};
 
-use crate::ground::{ALICE, Ground, Member, members};
+use crate::fixture::users::numbered_users;
+use crate::redis_strategy::ground::{ALICE, Ground, Member};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -99,7 +100,7 @@ async fn refreshes_leave_nothing_behind_on_redis() {
     for _ in 0..200 {
         ground.clock.advance(HOUR / 3);
         let issued = refreshable
-            .refresh_session(&refresh, &members)
+            .refresh_session(&refresh, &numbered_users)
             .await
             .unwrap()
             .issued;
@@ -158,13 +159,13 @@ async fn a_lost_key_revives_nothing_on_redis() {
         }
         for pair in [&revoked, &live] {
             assert!(
-                crate::ground::read(&strategy, &pair.access.token)
+                crate::redis_strategy::ground::read(&strategy, &pair.access.token)
                     .await
                     .is_err()
             );
             let refresh = &pair.refresh.as_ref().unwrap().token;
             let refused = refreshable
-                .refresh_session(refresh, &members)
+                .refresh_session(refresh, &numbered_users)
                 .await
                 .unwrap_err();
             assert!(refused.refusal().is_some());
@@ -183,17 +184,17 @@ async fn a_key_of_another_type_is_replaced_by_a_login_on_redis() {
     ground.server.command(&["DEL", &key]);
     ground.server.command(&["LPUSH", &key, "foreign"]);
     assert_eq!(
-        crate::ground::read(&strategy, &lost.access.token).await,
+        crate::redis_strategy::ground::read(&strategy, &lost.access.token).await,
         Err(Refusal::Unknown)
     );
     let refused = refreshable
-        .refresh_session(&lost.refresh.unwrap().token, &members)
+        .refresh_session(&lost.refresh.unwrap().token, &numbered_users)
         .await
         .unwrap_err();
     assert_eq!(refused.refusal(), Some(Refusal::Unknown));
     let again = refreshable.open_session(&ALICE).await.unwrap();
     assert_eq!(
-        crate::ground::read(&strategy, &again.access.token).await,
+        crate::redis_strategy::ground::read(&strategy, &again.access.token).await,
         Ok(ALICE.id)
     );
     assert_eq!(ground.server.command(&["TYPE", &key]), "hash");

@@ -7,7 +7,10 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{DigestKeyRing, Invalidated};
 use countersign::{PlainToken, UserKey};
 
-use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
+use crate::fixture::users::numbered_users;
+use crate::redis_strategy::ground::{
+    ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, read, secret,
+};
 
 fn with(ground: &Ground, ring: DigestKeyRing) -> RedisTokenStrategy<Member> {
     ground.builder().digest_keys(ring).build().unwrap()
@@ -44,7 +47,7 @@ async fn digest_keys_rotate_without_a_logout_on_redis() {
     let next = new
         .as_refreshable()
         .unwrap()
-        .refresh_session(refresh, &members)
+        .refresh_session(refresh, &numbered_users)
         .await
         .unwrap()
         .issued;
@@ -132,7 +135,7 @@ async fn a_session_is_never_overwritten_on_redis() {
     strategy
         .as_refreshable()
         .unwrap()
-        .refresh_session(refresh, &members)
+        .refresh_session(refresh, &numbered_users)
         .await
         .unwrap();
 }

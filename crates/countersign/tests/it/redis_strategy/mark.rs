@@ -7,8 +7,8 @@ use countersign::store::{
     ClearUser, Cleared, EndUser, EndedFence, Opened, RotateOutcome, SweepLimit, TokenStore,
 };
 
-use crate::entry::{ALICE, BOB, Entry, HOUR, NOW, fresh, id};
-use crate::ground::connect;
+use crate::redis_strategy::entry::{ALICE, BOB, Entry, HOUR, NOW, fresh, id};
+use crate::redis_strategy::ground::connect;
 
 const SESSIONS: usize = 10_000;
 

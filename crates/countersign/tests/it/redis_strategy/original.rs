@@ -9,7 +9,7 @@ use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{DigestKeyRing, EndOutcome, Invalidated};
 use countersign::{Profile, Refusal};
 
-use crate::ground::{ALICE, BOB, Ground, Member, SECRET, connect, read, secret};
+use crate::redis_strategy::ground::{ALICE, BOB, Ground, Member, SECRET, connect, read, secret};
 
 impl Ground {
     fn original(&self) -> RedisTokenStrategy<Member> {

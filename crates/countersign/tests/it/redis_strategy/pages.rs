@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use countersign::SessionId;
 use countersign::store::{NewAccess, Opened, Page, SessionPage, TokenStore};
 
-use crate::entry::{ALICE, BOB, Entry, id};
-use crate::ground::connect;
+use crate::redis_strategy::entry::{ALICE, BOB, Entry, id};
+use crate::redis_strategy::ground::connect;
 
 fn set(ids: &[SessionId]) -> BTreeSet<SessionId> {
     ids.iter().copied().collect()

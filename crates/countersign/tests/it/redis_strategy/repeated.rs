@@ -7,8 +7,8 @@ use countersign::store::{Opened, TokenStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::entry::{ALICE, Entry};
-use crate::ground::connect;
+use crate::redis_strategy::entry::{ALICE, Entry};
+use crate::redis_strategy::ground::connect;
 
 /// Stands before a server, and can lose the next answer together with its connection.
 struct Middle {
@@ -89,7 +89,7 @@ async fn removals_that_are_sent_twice_say_what_they_did_on_redis() {
     assert!(
         !entry
             .store
-            .end_session(crate::entry::id(), &ALICE)
+            .end_session(crate::redis_strategy::entry::id(), &ALICE)
             .await
             .unwrap()
     );

@@ -11,25 +11,13 @@ use countersign::redis::Redis;
 use countersign::strategy::RedisTokenStrategy;
 use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{Invalidated, TokenStatus};
-use countersign::{Failure, PlainToken, Profile, Refusal, User, UserKey};
+use countersign::{PlainToken, Profile, Refusal, UserKey};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ground::{connect, secret};
+use crate::fixture::users::{Account, users};
 
-struct Account(Uuid);
-
-impl User for Account {
-    type Id = Uuid;
-
-    fn id(&self) -> &Uuid {
-        &self.0
-    }
-}
-
-async fn accounts(id: Uuid) -> Result<Option<Account>, Failure> {
-    Ok(Some(Account(id)))
-}
+use crate::redis_strategy::ground::{connect, secret};
 
 struct Original {
     server: testbed::Redis,
@@ -87,12 +75,12 @@ async fn tokens_of_the_original_are_read_on_redis() {
     for row in original.rows() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
-        let read = strategy.read_token(Some(&token), &accounts).await.unwrap();
+        let read = strategy.read_token(Some(&token), &users).await.unwrap();
         let TokenStatus::Accepted(read) = read else {
             panic!("{row}")
         };
         assert_eq!(
-            read.user.0.to_string(),
+            read.user.id.to_string(),
             row["expect"]["id"].as_str().unwrap()
         );
         let now = SystemClock.now();
@@ -105,7 +93,7 @@ async fn tokens_of_the_original_are_read_on_redis() {
     );
     let read = original
         .strategy(None, 32)
-        .read_token(Some(&destroyed), &accounts)
+        .read_token(Some(&destroyed), &users)
         .await
         .unwrap();
     assert!(matches!(read, TokenStatus::Refused(Refusal::Unknown)));
@@ -128,7 +116,7 @@ async fn the_originals_index_is_understood_on_redis() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
         let live = strategy
-            .read_token(Some(&token), &accounts)
+            .read_token(Some(&token), &users)
             .await
             .unwrap()
             .accepted()
@@ -155,11 +143,13 @@ async fn what_we_write_has_the_originals_form_on_redis() {
         assert_eq!(row["key"], format!("{prefix}{}", digest.as_str()));
     }
     let strategy = original.strategy(None, 32);
+    let before = now_of(server);
     let ours = strategy
-        .write_token(&Account(user.parse().unwrap()))
+        .write_token(&Account::<Uuid>::of(user.parse().unwrap()))
         .await
         .unwrap()
         .token;
+    let after = now_of(server);
     assert_eq!(ours.expose().len(), 43);
     let key = format!("litestar_auth:token:{}", digests.digest(&ours).as_str());
     let index = format!("litestar_auth:token:user:{user}");
@@ -172,15 +162,35 @@ async fn what_we_write_has_the_originals_form_on_redis() {
         "2",
         "beside the one that the original wrote"
     );
-    assert_eq!(server.command(&["TTL", &key]), "3600");
+    let lives = 3_600_000;
+    assert!((before + lives..=after + lives).contains(&end_of(server, &key)));
+}
+
+/// The server's clock, in milliseconds.
+fn now_of(server: &testbed::Redis) -> i64 {
+    let told = server.command(&["TIME"]);
+    let (seconds, micros) = told.split_once('\n').unwrap();
+    let [seconds, micros] = [seconds, micros].map(|text| text.trim().parse::<i64>().unwrap());
+    seconds * 1000 + micros / 1000
+}
+
+/// What is told in place of the end of a key that isn't there.
+const GONE: i64 = -2;
+
+/// When a key ends by the server's clock, in milliseconds.
+fn end_of(server: &testbed::Redis, key: &str) -> i64 {
+    server.command(&["PEXPIRETIME", key]).parse().unwrap()
 }
 
 /// Never shorter than promised, where the original rounds down.
 #[tokio::test]
 async fn lives_are_rounded_up_where_the_original_rounds_down_on_redis() {
     let original = Original::new();
-    let digests =
-        countersign::token::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
+    let digests = countersign::token::DigestKeyRing::new(
+        "default",
+        &secret(crate::redis_strategy::ground::SECRET),
+    )
+    .unwrap();
     let tokens = countersign::store::OriginalTokens::new(&original.redis, "rounding:").unwrap();
     for row in original.vectors["redis"]["ttl_rounding"]
         .as_array()
@@ -191,14 +201,20 @@ async fn lives_are_rounded_up_where_the_original_rounds_down_on_redis() {
             continue;
         }
         let digest = digests.digest(&PlainToken::new(row.to_string()));
-        tokens
-            .write(&digest, "7", std::time::Duration::from_secs_f64(seconds))
-            .await
-            .unwrap();
-        let key = format!("rounding:{}", digest.as_str());
-        let left: f64 = original.server.command(&["PTTL", &key]).parse().unwrap();
-        let ceiling = seconds.ceil().max(1.0) * 1000.0;
-        assert!((ceiling - 900.0..=ceiling).contains(&left), "{row}: {left}");
+        let life = std::time::Duration::from_secs_f64(seconds);
+        let before = now_of(&original.server);
+        tokens.write(&digest, "7", life).await.unwrap();
+        let after = now_of(&original.server);
+        let end = end_of(&original.server, &format!("rounding:{}", digest.as_str()));
+        let whole = life.as_secs() + u64::from(life.subsec_nanos() > 0);
+        let lives = i64::try_from(whole.max(1) * 1000).unwrap();
+        if end == GONE {
+            // Asked late, on a busy machine.
+            assert!(now_of(&original.server) >= before + lives, "{row}");
+            continue;
+        }
+        let ends = before + lives..=after + lives;
+        assert!(ends.contains(&end), "{row}: {end} is not in {ends:?}");
     }
 }
 
@@ -254,14 +270,14 @@ async fn a_decoder_reads_the_originals_ids_on_redis() {
     let read = picky
         .build()
         .unwrap()
-        .read_token(Some(&token), &accounts)
+        .read_token(Some(&token), &users)
         .await
         .unwrap();
     assert!(matches!(read, TokenStatus::Refused(Refusal::Subject)));
     let ours = builder()
         .build()
         .unwrap()
-        .read_token(Some(&token), &accounts)
+        .read_token(Some(&token), &users)
         .await
         .unwrap();
     assert!(

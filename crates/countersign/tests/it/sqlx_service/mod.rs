@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// The code of the guide without what it hides.
 #[test]
 fn the_guide_prints_what_runs_here() {
-    let guide = include_str!("../../src/guide/sqlx.md");
+    let guide = include_str!("../../../src/guide/sqlx.md");
     let block = guide
         .split("```rust\n")
         .nth(1)

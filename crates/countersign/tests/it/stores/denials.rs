@@ -4,7 +4,7 @@ use std::io::Write;
 
 use countersign::testing::SuiteReport;
 
-use crate::{memory, redis, servers, sqlite};
+use crate::stores::{memory, redis, servers, sqlite};
 
 const CASE: Option<&str> = Some("race::denials_beside_sweeps");
 

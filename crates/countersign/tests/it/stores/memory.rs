@@ -13,5 +13,5 @@ pub(crate) async fn tokens() -> SuiteReport {
 
 pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
     let suite = DenylistSuite::new("memory", || async { MemoryDenylist::new(500) }).capacity(500);
-    crate::cases(suite, only).run().await
+    crate::stores::cases(suite, only).run().await
 }

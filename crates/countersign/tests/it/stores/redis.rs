@@ -45,7 +45,7 @@ pub(crate) async fn denylist(name: &str, redis: Redis, only: Option<&str>) -> Su
             RedisDenylist::new(&redis).with_key_prefix(&testbed::Redis::shared().prefix());
         std::future::ready(denylist)
     };
-    crate::cases(DenylistSuite::new(name, fresh).self_expiring(), only)
+    crate::stores::cases(DenylistSuite::new(name, fresh).self_expiring(), only)
         .run()
         .await
 }

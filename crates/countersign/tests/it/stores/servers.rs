@@ -41,7 +41,7 @@ pub(crate) async fn mariadb_tokens() -> SuiteReport {
 
 pub(crate) async fn postgres_denylist(only: Option<&str>) -> SuiteReport {
     let server = Postgres::shared();
-    crate::cases(
+    crate::stores::cases(
         DenylistSuite::new("PostgreSQL", || denylist(server.database())),
         only,
     )
@@ -51,7 +51,7 @@ pub(crate) async fn postgres_denylist(only: Option<&str>) -> SuiteReport {
 
 pub(crate) async fn mariadb_denylist(only: Option<&str>) -> SuiteReport {
     let server = MariaDb::shared();
-    crate::cases(
+    crate::stores::cases(
         DenylistSuite::new("MariaDB", || denylist(server.database())),
         only,
     )

@@ -1,6 +1,6 @@
 //! The whole store of the guide, the same text.
 
-#[path = "../../src/guide/small_store.rs"]
+#[path = "../../../src/guide/small_store.rs"]
 #[allow(unreachable_pub, reason = "in the guide it is a whole file")]
 mod small_store;
 

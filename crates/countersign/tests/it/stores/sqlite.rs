@@ -31,7 +31,7 @@ pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
         Migrator::new(&database, UserKeyKind::Uuid).run().await?;
         Ok::<_, SetupError>(SqlDenylist::new(&database))
     };
-    crate::cases(DenylistSuite::new("sqlite", fresh), only)
+    crate::stores::cases(DenylistSuite::new("sqlite", fresh), only)
         .run()
         .await
 }

@@ -4,8 +4,8 @@ use countersign::Failure;
 use countersign::store::{NewRefresh, Reauthentication, SessionRecord, TokenStore};
 use countersign::user::UserKeyKind;
 
-use crate::faults::Fault;
-use crate::store::BrokenStore;
+use crate::suite_catches::faults::Fault;
+use crate::suite_catches::store::BrokenStore;
 
 impl BrokenStore {
     pub(crate) async fn broken_reauthenticate(

@@ -11,8 +11,8 @@ use countersign::token::Digest;
 use countersign::user::UserKeyKind;
 use countersign::{Failure, SystemEntropy, Timestamp, UserKey};
 
-use crate::faults::Fault;
-use crate::store::{BrokenStore, everybody};
+use crate::suite_catches::faults::Fault;
+use crate::suite_catches::store::{BrokenStore, everybody};
 
 impl BrokenStore {
     pub(crate) async fn broken_fence(

@@ -3,8 +3,8 @@
 use countersign::Failure;
 use countersign::store::{NewRefresh, RefreshRecord, RotateOutcome, RotateRequest, TokenStore};
 
-use crate::faults::Fault;
-use crate::store::BrokenStore;
+use crate::suite_catches::faults::Fault;
+use crate::suite_catches::store::BrokenStore;
 
 impl BrokenStore {
     pub(crate) async fn broken_rotate(

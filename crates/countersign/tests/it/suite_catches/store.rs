@@ -12,7 +12,7 @@ use countersign::token::{Digest, Locator, StoredToken};
 use countersign::user::UserKeyKind;
 use countersign::{ClientInfo, Failure, PlainToken, SessionId, Timestamp, UserKey};
 
-use crate::faults::Fault;
+use crate::suite_catches::faults::Fault;
 
 /// A good store with one fault.
 pub(crate) struct BrokenStore {

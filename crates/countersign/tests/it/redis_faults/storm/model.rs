@@ -12,8 +12,8 @@ use countersign::{PlainToken, Secret, SessionId, SystemEntropy, Timestamp, UserK
 
 use super::equal::same;
 use super::operation::{Operation, Owner};
-use crate::entry::NOW;
-use crate::ground::Account;
+use crate::fixture::users::Account;
+use crate::redis_faults::entry::NOW;
 
 pub(crate) struct Model {
     pub(super) redis: RedisTokenStore,
