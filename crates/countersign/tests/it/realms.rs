@@ -19,7 +19,10 @@
     reason = "test code"
 )]
 
+use std::sync::Arc;
+
 use countersign::axum::{LoginAttempt, LoginVerdict};
+use countersign::denylist::MemoryDenylist;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::MemoryStore;
 use countersign::store::Page;
@@ -232,11 +235,16 @@ async fn an_audience_without_the_realm_is_refused() {
         ("https://api.example/staff", true),
     ] {
         let secret = Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-        let signing = secret.clone();
+        let signing = Secret::new("secret", "bM2-vq71Hsd0_eTn54cXoL8RyUkZ3iJw").unwrap();
         let built = Auth::builder(People)
             .store(MemoryStore::new())
             .secret(&secret)
-            .jwt(move |jwt| jwt.secret(&signing).audience(audience))
+            .jwt(move |jwt| {
+                let denylist = Arc::new(MemoryDenylist::new(10).unwrap());
+                jwt.secret(&signing)
+                    .denylist_store(denylist)
+                    .audience(audience)
+            })
             .realm("staff")
             .build()
             .await;

@@ -1,7 +1,7 @@
 //! Step-up: routes that ask for a recent authentication, and the route that records one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -383,31 +383,39 @@ async fn a_password_changed_meanwhile_records_nothing() {
     assert_eq!(record.authenticated_at, opened);
 }
 
-/// A verifier of codes that count once.
+/// A verifier of codes that count once, as soon as it is told so.
 struct Once {
     inner: Verifier,
-    used: AtomicBool,
+    /// The number of times that the code still counts.
+    left: Arc<AtomicUsize>,
 }
 
 #[async_trait::async_trait]
 impl CredentialVerifier<Member> for Once {
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
-        if self.used.swap(true, Ordering::SeqCst) {
-            return Ok(LoginVerdict::Rejected);
+        let counted = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        match counted {
+            Ok(_) => self.inner.verify(login).await,
+            Err(_) => Ok(LoginVerdict::Rejected),
         }
-        self.inner.verify(login).await
     }
 }
 
 #[tokio::test]
 async fn a_code_that_counts_once_is_asked_for_once() {
     let world = World::new();
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
     let verifier = Once {
         inner: Verifier(world.members.clone()),
-        used: AtomicBool::new(false),
+        left: Arc::clone(&left),
     };
     let app = app_with(world, verifier);
     let tokens = app.tokens(1).await;
+    left.store(1, Ordering::SeqCst);
     prove(&app, &tokens.bearer(), "password of 1")
         .await
         .is_empty_204();
