@@ -17,6 +17,17 @@ mod crash;
 mod database_strategy;
 mod direction;
 mod drivers;
+#[cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "jwt",
+        feature = "mysql",
+        feature = "postgres",
+        feature = "redis",
+        feature = "sqlite"
+    )),
+    allow(dead_code, reason = "the tests of a feature use a part")
+)]
 mod fixture;
 mod helpers;
 mod http;
