@@ -8,7 +8,7 @@
 //! - [`race`]: denials and sweeps at the same time.
 //!
 //! To add a clause, write its function, add it to one of the lists below, and add a broken store to
-//! `tests/suite_catches` which shows that the clause can fail.
+//! `tests/it/suite_catches` which shows that the clause can fail.
 
 mod bounds;
 mod entries;

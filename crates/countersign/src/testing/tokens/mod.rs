@@ -17,7 +17,7 @@
 //! under test.
 //!
 //! To add a clause, write its function, add it to one of the lists below, and add a broken store to
-//! `tests/suite_catches` which shows that the clause can fail.
+//! `tests/it/suite_catches` which shows that the clause can fail.
 
 mod access;
 mod authentication;
