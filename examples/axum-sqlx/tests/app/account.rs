@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{PASSWORD, Server};
+use crate::support::{PASSWORD, Server, wait_until};
 
 const NEW: &str = "another horse battery";
 
@@ -156,13 +156,7 @@ async fn the_later_of_two_changes_at_once_is_refused_on_postgres() {
         // Once the second waits for the row, it has read the member and passed every check.
         let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = \
                      current_database() AND wait_event_type = 'Lock')";
-        while !sqlx::query_scalar::<_, bool>(waits)
-            .fetch_one(&server.pool)
-            .await
-            .unwrap()
-        {
-            tokio::task::yield_now().await;
-        }
+        wait_until(&server.pool, waits).await;
         first.commit().await.unwrap();
     };
     let (second, ()) = tokio::join!(second, commit);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign::clock::{Clock, SystemClock};
 use countersign::testing::{ManualClock, SeededEntropy, TestSession};
@@ -58,6 +59,19 @@ impl Answer {
         let value = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
         HeaderMap::from_iter([(AUTHORIZATION, value)])
     }
+}
+
+/// Waits until a query on the database answers `true`, and fails after a minute.
+pub async fn wait_until(pool: &PgPool, query: &'static str) {
+    let is_true = async {
+        let ask = || sqlx::query_scalar::<_, bool>(query).fetch_one(pool);
+        while !ask().await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let minute = Duration::from_mins(1);
+    let waited = tokio::time::timeout(minute, is_true).await;
+    waited.expect(query);
 }
 
 impl Server {
