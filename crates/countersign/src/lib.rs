@@ -50,7 +50,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
-//! let auth = Auth::builder(Members).database_url("sqlite:app.db").secret(&secret).build().await?;
+//! let auth = Auth::builder(Members).database_url("sqlite://app.db").secret(&secret).build().await?;
 //! tokio::spawn(auth.maintain());
 //!
 //! let app: Router = Router::new()

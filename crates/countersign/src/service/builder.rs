@@ -123,7 +123,7 @@ impl<U: User> AuthBuilder<U> {
         }
     }
 
-    /// Keeps tokens in the database at `url`: `sqlite:app.db`, `postgres://…` or `mysql://…`.
+    /// Keeps tokens in the database at `url`: `sqlite://app.db`, `postgres://…` or `mysql://…`.
     ///
     /// [`build`](Self::build) makes the tables and brings them up to date, with user ids of the
     /// kind of [`User::Id`].
