@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// No scripts, and nothing from elsewhere. Forms go to this site only, and no other site may frame
@@ -30,7 +31,7 @@ const PROTECTING: [(HeaderName, &str); 6] = [
 
 /// Sets the headers of all answers.
 pub(crate) fn set(app: Router) -> Router {
-    // A page is made for one visitor. After a logout, the back button must not show it again.
+    // A page is made for one visitor, and no cache may keep it for the next.
     let no_store = SetResponseHeaderLayer::if_not_present(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store"),
@@ -40,4 +41,23 @@ pub(crate) fn set(app: Router) -> Router {
         app.layer(SetResponseHeaderLayer::overriding(name, value))
     };
     PROTECTING.into_iter().fold(app.layer(no_store), set)
+}
+
+/// A function from an answer to the value of a header, if the answer has one.
+type Value = fn(&Response) -> Option<HeaderValue>;
+
+/// Returns the layer that makes browsers forget the pages of the visitor before, at a login and at
+/// a logout.
+///
+/// `no-store` isn't enough. Chromium keeps whole pages for the back button, also those, and would
+/// show them after a logout.
+pub(crate) fn forgetting() -> SetResponseHeaderLayer<Value> {
+    let name = HeaderName::from_static("clear-site-data");
+    SetResponseHeaderLayer::overriding(name, if_cookies_change as Value)
+}
+
+/// An answer without cookies, such as that to a form of another site, has changed nothing.
+fn if_cookies_change(answer: &Response) -> Option<HeaderValue> {
+    let changes = answer.headers().contains_key(header::SET_COOKIE);
+    changes.then(|| HeaderValue::from_static("\"cache\""))
 }

@@ -100,7 +100,8 @@ pub fn app(auth: Auth<Member>, members: Members) -> Result<Router, ConfigError> 
         .route("/sessions", get(sessions::show))
         .route("/sessions/end-others", post(sessions::end_others))
         .route("/sessions/{id}/end", post(sessions::end))
-        .layer(
+        // Around the routes alone: a path that doesn't exist is 404, and no reason to log in.
+        .route_layer(
             layer
                 .required()
                 .or_redirect_to("/login")?
@@ -110,11 +111,12 @@ pub fn app(auth: Auth<Member>, members: Members) -> Result<Router, ConfigError> 
     let forms = FormPages::new("/login").after_login("/account");
     let routes = auth.route_builder().remember_me(UNREMEMBERED).forms(forms);
     let routes = UNUSED.into_iter().fold(routes, AuthRoutes::without);
+    let routes = routes.build()?.layer(headers::forgetting());
 
     let app = Router::new()
         .merge(open)
         .merge(closed)
-        .nest("/auth", routes.build()?)
+        .nest("/auth", routes)
         .route("/style.css", get(page::style))
         .with_state(Site { auth, members });
     Ok(headers::set(app.layer(map_response(refusal::as_page))))
