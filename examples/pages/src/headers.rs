@@ -2,7 +2,6 @@
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::Response;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// No scripts, and nothing from elsewhere. Forms go to this site only, and no other site may frame
@@ -43,21 +42,15 @@ pub(crate) fn set(app: Router) -> Router {
     PROTECTING.into_iter().fold(app.layer(no_store), set)
 }
 
-/// A function from an answer to the value of a header, if the answer has one.
-type Value = fn(&Response) -> Option<HeaderValue>;
-
-/// Returns the layer that makes browsers forget the pages of the visitor before, at a login and at
-/// a logout.
+/// Returns an empty style sheet, which makes the browser forget the pages of this site. The page
+/// after a logout asks for it.
 ///
-/// `no-store` isn't enough. Chromium keeps whole pages for the back button, also those, and would
-/// show them after a logout.
-pub(crate) fn forgetting() -> SetResponseHeaderLayer<Value> {
-    let name = HeaderName::from_static("clear-site-data");
-    SetResponseHeaderLayer::overriding(name, if_cookies_change as Value)
-}
-
-/// An answer without cookies, such as that to a form of another site, has changed nothing.
-fn if_cookies_change(answer: &Response) -> Option<HeaderValue> {
-    let changes = answer.headers().contains_key(header::SET_COOKIE);
-    changes.then(|| HeaderValue::from_static("\"cache\""))
+/// `no-store` isn't enough: Chromium keeps whole pages for the back button, and shows them after a
+/// logout. It keeps a page when the next one comes, so what comes with the next page is in time, and
+/// a header of the logout's own answer isn't.
+pub(crate) async fn forget() -> [(HeaderName, &'static str); 2] {
+    [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (HeaderName::from_static("clear-site-data"), "\"cache\""),
+    ]
 }

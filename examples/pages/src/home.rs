@@ -1,4 +1,4 @@
-//! The front page, which everybody may see, and a page for members.
+//! The front page, which everybody may see, a page for members, and the page after a logout.
 
 use askama::Template;
 use axum::response::IntoResponse;
@@ -30,4 +30,15 @@ struct Account {
 pub(crate) async fn account(member: CurrentUser<Member>) -> impl IntoResponse {
     let member = Some(member.user.name.clone());
     Page(Account { member })
+}
+
+#[derive(Template)]
+#[template(path = "goodbye.html")]
+struct Goodbye {
+    member: Option<String>,
+}
+
+/// Shows the page after a logout.
+pub(crate) async fn goodbye() -> impl IntoResponse {
+    Page(Goodbye { member: None })
 }

@@ -108,15 +108,18 @@ pub fn app(auth: Auth<Member>, members: Members) -> Result<Router, ConfigError> 
                 .page(|problem| refusal::html(problem.status())),
         );
 
-    let forms = FormPages::new("/login").after_login("/account");
+    let forms = FormPages::new("/login")
+        .after_login("/account")
+        .after_logout("/goodbye");
     let routes = auth.route_builder().remember_me(UNREMEMBERED).forms(forms);
     let routes = UNUSED.into_iter().fold(routes, AuthRoutes::without);
-    let routes = routes.build()?.layer(headers::forgetting());
 
     let app = Router::new()
         .merge(open)
         .merge(closed)
-        .nest("/auth", routes)
+        .nest("/auth", routes.build()?)
+        .route("/goodbye", get(home::goodbye))
+        .route("/goodbye.css", get(headers::forget))
         .route("/style.css", get(page::style))
         .with_state(Site { auth, members });
     Ok(headers::set(app.layer(map_response(refusal::as_page))))

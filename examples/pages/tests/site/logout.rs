@@ -12,7 +12,8 @@ async fn in_chromium_after_a_logout_neither_back_nor_reload_shows_the_page_again
     let access = visitor.cookie(ACCESS).await.unwrap().value;
     let refresh = visitor.cookie(REFRESH).await.unwrap().value;
     visitor.press("#logout").await;
-    visitor.until_at("/").await;
+    visitor.until_at("/goodbye").await;
+    visitor.until_titled("Goodbye").await;
     for name in [ACCESS, REFRESH] {
         assert!(visitor.cookie(name).await.is_none(), "{name}");
     }
