@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use countersign::axum::CurrentUser;
 use countersign::store::{Page as Part, SessionRecord};
-use countersign::{AuthenticationBackend, Failure, Problem, SessionId, Timestamp, User};
+use countersign::{AuthenticationBackend, Problem, SessionId, Timestamp, User};
 
 use crate::page::Page;
 use crate::{MOST_SESSIONS, Member, Site};
@@ -37,7 +37,7 @@ pub(crate) async fn show(
         limit: MOST_SESSIONS.get(),
     };
     let found = backend(&site)?.sessions_of(member.user.id(), &part).await;
-    let mut sessions = found.map_err(failed)?.sessions;
+    let mut sessions = found?.sessions;
     // The one used last comes first.
     sessions.sort_by_key(|session| std::cmp::Reverse(last_use(session)));
     let devices = sessions
@@ -58,7 +58,7 @@ pub(crate) async fn end(
     let session: SessionId = session.parse().map_err(|_| Problem::SESSION_NOT_FOUND)?;
     let ended = backend(&site)?.end_session(session, member.user.id()).await;
     // One that has ended already is what the member wants, too.
-    ended.map_err(failed)?;
+    ended?;
     Ok(Redirect::to("/sessions"))
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn end_others(
 ) -> Result<Redirect, Problem> {
     let backend = backend(&site)?;
     let ended = backend.end_other_sessions(member.user.id(), member.session_id);
-    ended.await.map_err(failed)?;
+    ended.await?;
     Ok(Redirect::to("/sessions"))
 }
 
@@ -104,8 +104,4 @@ fn shown(time: Option<Timestamp>) -> String {
         || "at an unknown time".to_owned(),
         |time| time.strftime("%-d %B %Y, %H:%M UTC").to_string(),
     )
-}
-
-fn failed(failure: Failure) -> Problem {
-    Problem::from_failure(&failure)
 }

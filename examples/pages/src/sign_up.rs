@@ -105,7 +105,7 @@ async fn added(site: &Site, wish: &Wish) -> Result<Result<i64, &'static str>, Pr
         ));
     }
     let added = site.members.add(&name, &wish.password).await;
-    match added.map_err(|failure| Problem::from_failure(&failure))? {
+    match added? {
         Added::Done(id) => Ok(Ok(id)),
         Added::NameTaken => Ok(Err("Somebody else has this name.")),
         Added::Busy => Err(Problem::overloaded(BUSY)),

@@ -454,3 +454,10 @@ impl Problem {
         }
     }
 }
+
+/// The answer to a failure, which is logged as by [`from_failure`](Problem::from_failure).
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::from_failure(&failure)
+    }
+}

@@ -1,6 +1,11 @@
 //! The site in a real browser, over TLS, beside two sites of somebody else.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
 
 mod browser;
 mod elsewhere;
