@@ -93,8 +93,12 @@ fn well_formed(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut ids = headers.get_all(X_REQUEST_ID).iter();
     let id = ids.next().filter(|_| ids.next().is_none())?;
     let bytes = id.as_bytes();
-    let is_allowed = bytes
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte));
-    ((1..=LONGEST).contains(&bytes.len()) && is_allowed).then_some(id)
+    let is_well_formed =
+        (1..=LONGEST).contains(&bytes.len()) && bytes.iter().copied().all(is_allowed);
+    is_well_formed.then_some(id)
+}
+
+/// Returns `true` for the bytes that an id may have.
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(&byte)
 }

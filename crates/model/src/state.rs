@@ -411,7 +411,7 @@ impl State {
     }
 }
 
-/// Forgets an end that has passed.
+/// Sets an end to 0 if it has passed.
 const fn pass(until: &mut Tick, now: Tick) {
     if *until <= now {
         *until = 0;

@@ -62,12 +62,12 @@ pub(crate) fn account(names: &[&str]) -> Account {
     let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
     names
         .iter()
-        .find_map(|name| accounts.lines().find_map(|line| of_line(line, name)))
+        .find_map(|name| accounts.lines().find_map(|line| account_in(line, name)))
         .unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
 }
 
 /// Returns the account in a line of `/etc/passwd`, if it has this name.
-fn of_line(line: &str, name: &str) -> Option<Account> {
+fn account_in(line: &str, name: &str) -> Option<Account> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|field| *field == name)?.to_owned();
     Some(Account {

@@ -145,7 +145,8 @@ impl Lookup {
         }
     }
 
-    /// Returns the simple form alone, or `None` if the text has no `@`.
+    /// Returns the lookup of a text that isn't a valid address: its folded form alone. Returns `None`
+    /// if it has no `@`.
     fn of_simple(text: &str) -> Option<Self> {
         let folded = fold(text);
         let is_one = folded.contains('@');

@@ -63,16 +63,16 @@ impl InUse {
 
     /// Adds a setting that a stored hash was found to have.
     pub fn add(&self, setting: HashSetting) {
-        if !self
-            .seen
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_current(&setting)
-        {
-            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-            let survey = seen.survey;
-            seen.settings.insert(setting, survey);
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let is_known = seen.is_current(&setting);
+        drop(seen);
+        if is_known {
+            return;
         }
+
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        let survey = seen.survey;
+        seen.settings.insert(setting, survey);
     }
 
     /// Starts a survey of all accounts. Settings added from now on count as found by it.

@@ -109,7 +109,7 @@ fn is_kept(session: Option<SessionId>, kept: Option<SessionId>) -> bool {
     session.is_some() && session == kept
 }
 
-/// Returns `true` if a token has ended, or has no end and was created by the cutoff.
+/// Returns `true` if a token has ended, or has no end and was created at the cutoff or before it.
 fn is_over(
     end: Option<Timestamp>,
     created_at: Timestamp,

@@ -1,9 +1,17 @@
 //! The command `HELLO`, which every user may send, whatever rights the user has.
 
-use ::redis::aio::ConnectionLike;
-use ::redis::{Cmd, RedisResult, Value, from_redis_value};
+use std::pin::pin;
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, RedisError, RedisResult, Value, from_redis_value};
+use futures_util::future::{Either, select};
+use tokio::time::Instant;
 
 use crate::redis::error::is_broken;
+
+/// The time without an answer after which the connection is asked whether it is still open.
+const SILENCE: Duration = Duration::from_millis(50);
 
 /// The answer to `HELLO`. A field is empty if the server didn't answer it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,12 +32,17 @@ impl Hello {
 
     /// Sends `HELLO` and returns the answer. A proxy that doesn't know the command gives an empty
     /// one.
-    pub(super) async fn ask(connection: &mut impl ConnectionLike) -> RedisResult<Self> {
-        match connection
-            .req_packed_command(&Self::command())
-            .await?
-            .extract_error()
-        {
+    pub(super) async fn ask(connection: &MultiplexedConnection) -> RedisResult<Self> {
+        let (mut asking, mut beside) = (connection.clone(), connection.clone());
+        let command = Self::command();
+        let asked = pin!(asking.send_packed_command(&command));
+        let broken = pin!(broken(&mut beside));
+
+        let answer = match select(asked, broken).await {
+            Either::Left((answer, _)) => answer?,
+            Either::Right((error, _)) => return Err(error),
+        };
+        match answer.extract_error() {
             Ok(answer) => Ok(Self::read(answer)),
             Err(error) if is_broken(&error) => Err(error),
             Err(_) => Ok(Self::default()),
@@ -46,6 +59,20 @@ impl Hello {
             version: field(&pairs, "version"),
             mode: field(&pairs, "mode"),
             role: field(&pairs, "role"),
+        }
+    }
+}
+
+/// Waits until a connection that nobody else uses yet is closed, and returns the error.
+///
+/// A command that is handed to the client as the connection closes can stay in its queue, without an
+/// error. The next one gets the error, so one follows while there is no answer.
+async fn broken(connection: &mut MultiplexedConnection) -> RedisError {
+    let mut silence = tokio::time::interval_at(Instant::now() + SILENCE, SILENCE);
+    loop {
+        silence.tick().await;
+        if let Err(error) = connection.send_packed_command(&::redis::cmd("PING")).await {
+            return error;
         }
     }
 }

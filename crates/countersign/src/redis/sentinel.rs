@@ -83,13 +83,13 @@ impl Sentinels {
             .set_redis_settings(self.settings.clone())
             .set_tcp_settings(self.tcp.clone());
         let client = client(node, self.authorities.clone())?;
-        let mut connection = client
+        let connection = client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await?;
 
         // During a failover the Sentinels may already name a server that hasn't been promoted yet,
         // or still name a master that has become a replica.
-        if Hello::ask(&mut connection).await?.role == "replica" {
+        if Hello::ask(&connection).await?.role == "replica" {
             return Err((
                 ErrorKind::Server(ServerErrorKind::ReadOnly),
                 "the server that the Sentinels name is not a master yet",

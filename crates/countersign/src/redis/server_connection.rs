@@ -201,8 +201,8 @@ impl Single {
         };
 
         if !self.is_cluster.load(Relaxed) {
-            let mut connection = self.connect_alone().await?;
-            if Hello::ask(&mut connection).await?.mode != "cluster" {
+            let connection = self.connect_alone().await?;
+            if Hello::ask(&connection).await?.mode != "cluster" {
                 return Ok(ServerConnection::alone(connection));
             }
             self.is_cluster.store(true, Relaxed);

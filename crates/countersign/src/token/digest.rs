@@ -238,7 +238,7 @@ fn unusable(problem: &'static str) -> ConfigError {
     )
 }
 
-/// Returns the HMAC with the key of another purpose, which is derived from `mac`.
+/// Returns the HMAC of one purpose, whose key is derived from `mac`.
 fn derived(mac: &Hmac<Sha256>, purpose: &[u8]) -> Result<Hmac<Sha256>, ConfigError> {
     keyed(&mac.clone().chain_update(purpose).finalize().into_bytes())
 }

@@ -305,7 +305,7 @@ async fn mariadb_crowd() {
 
 /// A server that isn't there yet doesn't stop a start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn down_at_start() {
+async fn down_at_start_on_postgres_and_mariadb() {
     let postgres = Postgres::dedicated();
     let mariadb = MariaDb::dedicated();
     let servers: [&dyn Server; 2] = [&postgres, &mariadb];

@@ -216,7 +216,7 @@ async fn a_name_that_no_table_can_have_is_refused() {
 
 /// As long as a name may be: the names of indexes still fit.
 #[tokio::test]
-async fn the_longest_name_fits() {
+async fn the_longest_name_fits_on_postgres() {
     let database = Place::new(Kind::Postgres).database();
     let names = ["a_realm_of_16_ch", "b_realm_of_16_ch"];
     let place = |builder: Builder| builder.database(&database);

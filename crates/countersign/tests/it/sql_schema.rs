@@ -78,7 +78,7 @@ const BROKEN_NOTES: MigrationSet = MigrationSet {
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edited_migration_is_refused() {
+async fn an_edited_migration_is_refused_on_postgres_and_mariadb() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.database();
@@ -105,7 +105,7 @@ async fn an_edited_migration_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_migration_that_fails_can_be_mended() {
+async fn a_migration_that_fails_can_be_mended_on_postgres_and_mariadb() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.migrated().await;
@@ -132,7 +132,7 @@ async fn a_migration_that_fails_can_be_mended() {
 
 /// Conformance case 043, and the eager checks of the models.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_of_the_callers_own() {
+async fn tables_of_the_callers_own_on_postgres_and_mariadb() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.migrated().await;
@@ -233,7 +233,7 @@ async fn tables_of_the_callers_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn denylists_in_sql_keep_the_contract() {
+async fn denylists_in_sql_keep_the_contract_on_postgres_and_mariadb() {
     for kind in KINDS {
         let places = std::sync::Mutex::new(Vec::new());
         let fresh = || async {
@@ -250,7 +250,7 @@ async fn denylists_in_sql_keep_the_contract() {
 
 /// Rows that state no end were written by litestar-auth, whose tokens live longer than ours unless told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_original_are_swept_by_no_default_of_ours() {
+async fn rows_of_the_original_are_swept_by_no_default_of_ours_on_postgres_and_mariadb() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.migrated().await;
@@ -298,7 +298,7 @@ async fn rows_of_the_original_are_swept_by_no_default_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_of_another_kind_of_user_ids_is_refused() {
+async fn a_database_of_another_kind_of_user_ids_is_refused_on_postgres_and_mariadb() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.database();

@@ -397,6 +397,7 @@ fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> 
     }
 }
 
+/// Returns the first fence that the denylist lacks, or has with too early an end.
 fn missing_fence(state: &State, ending: Ending) -> Option<Entry> {
     let denied = &state.store.denied.fences;
     ended(state)
@@ -406,6 +407,7 @@ fn missing_fence(state: &State, ending: Ending) -> Option<Entry> {
         .map(Entry::Fence)
 }
 
+/// Returns the first exception that the denylist lacks, or has with too early an end.
 fn missing_exception(state: &State, ending: Ending) -> Option<Entry> {
     let denied = &state.store.denied.kept;
     ended(state)
@@ -418,6 +420,7 @@ fn missing_exception(state: &State, ending: Ending) -> Option<Entry> {
         .map(|(fence, kept)| Entry::Kept(fence, kept))
 }
 
+/// Returns the first session that the denylist lacks, or has with too early an end.
 fn missing_session(state: &State, ending: Ending) -> Option<Entry> {
     let denied = &state.store.denied.sessions;
     sessions(ending.listed)

@@ -323,10 +323,12 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 /// (Secure Contexts section 3.1).
 fn is_loopback(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    let is_v4 = host
-        .parse::<Ipv4Addr>()
-        .is_ok_and(|address| address.is_loopback());
-    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host == "[::1]"
+        || host
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns `true` if there is exactly one content type and it is `application/json`, with or

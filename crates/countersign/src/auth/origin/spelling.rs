@@ -54,7 +54,7 @@ fn spell(text: &str) -> Result<String, String> {
     }
 }
 
-/// Returns the refusal of a text for a problem.
+/// Returns an error with this problem.
 fn refused(problem: &str) -> Result<String, String> {
     Err(problem.to_owned())
 }

@@ -383,7 +383,8 @@ impl<U: User> AuthRoutes<U> {
             .with_state(Arc::new(state))
     }
 
-    /// Returns `true` if a route is mounted beside backends with and without cookies.
+    /// Returns `true` if a route is mounted. `has_bearer` and `has_cookie` say which backends there
+    /// are.
     fn is_mounted(&self, route: AuthRoute, has_bearer: bool, has_cookie: bool) -> bool {
         let has_login = self.verifier.is_some();
         let has_forms = self.forms.is_some();

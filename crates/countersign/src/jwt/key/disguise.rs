@@ -131,7 +131,7 @@ fn is_modulus(bytes: &[u8]) -> bool {
             .all(|divisor| remainder(number, divisor) != 0)
 }
 
-/// Returns the remainder of a big-endian number.
+/// Returns the remainder of a big-endian number divided by a divisor.
 fn remainder(number: &[u8], divisor: u32) -> u32 {
     number
         .iter()

@@ -82,7 +82,7 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if object.member("d").is_some() {
         return Err(unusable("contains a private key"));
     }
-    if !says(object, "alg", algorithm.as_str()) {
+    if !may_be(object, "alg", algorithm.as_str()) {
         return Err(unusable("is for another algorithm"));
     }
 
@@ -93,15 +93,15 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
             .any(|value| matches!(value, Value::Text(text) if text == "verify")),
         Some(_) => false,
     };
-    if says(object, "use", "sig") && operations {
+    if may_be(object, "use", "sig") && operations {
         Ok(())
     } else {
         Err(unusable("is not for verifying signatures"))
     }
 }
 
-/// Returns `true` if a member is absent or the wanted string.
-fn says(object: &Object<'_>, name: &str, wanted: &str) -> bool {
+/// Returns `true` if a member is absent, or is the wanted string.
+fn may_be(object: &Object<'_>, name: &str, wanted: &str) -> bool {
     match object.member(name) {
         None => true,
         Some(value) => matches!(value, Value::Text(text) if text == wanted),

@@ -144,10 +144,10 @@ impl TokenStore for MemoryStore {
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let mut tables = self.tables();
         let (refresh, more_refresh) = sweep(&mut tables.refresh, clear.rows, |_, row| {
-            goes(clear, &row.user, row.session, row.fence)
+            is_cleared(clear, &row.user, row.session, row.fence)
         });
         let (access, more_access) = sweep(&mut tables.access, clear.rows, |_, row| {
-            goes(clear, &row.user, row.session, row.fence)
+            is_cleared(clear, &row.user, row.session, row.fence)
         });
         tables.forget_families();
         Ok(Cleared {
@@ -405,7 +405,7 @@ impl TokenStore for MemoryStore {
 }
 
 /// Returns `true` if `clear` deletes a token of this user, in this session and behind this fence.
-fn goes(
+fn is_cleared(
     clear: &ClearUser,
     user: &UserKey,
     session: Option<SessionId>,

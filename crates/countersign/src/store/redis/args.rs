@@ -2,7 +2,8 @@
 //!
 //! Redis passes arguments by their position. Here each is a field of a struct, and the line by
 //! which the script names them is made of the same list, so that the two can't disagree. A script
-//! of more than two arguments has such a struct, and says at its top what is not obvious of them.
+//! with more than two arguments of different meanings has such a struct, and says at its top what
+//! is not obvious of them.
 
 /// Defines the arguments of a script: a struct of texts, and a macro for the script's own line.
 macro_rules! arguments {

@@ -7,9 +7,10 @@
 -- - session: the field of the session.
 -- - successor, family: the digests of the successor and of its family.
 -- - gone_at: the time from which the session's record may be removed, in microseconds.
--- - created_at, expires_at: the times of the successor, in microseconds; no end is empty.
--- - session_ends, signed_ends: the same of the session and of its signed token. A recorded end of
---   the session is kept, and so is a later end of a signed token.
+-- - created_at, expires_at: the time of issue and the end of the successor, in microseconds.
+--   expires_at is empty without an end.
+-- - session_ends, signed_ends: the ends of the session and of its signed access token, or empty. A
+--   recorded end of the session is kept, and so is a later end of a signed token.
 -- - consumed: the tokens that were exchanged last, as text.
 -- - access, access_record: the field and the record of the access token, both empty without one.
 --

@@ -53,7 +53,7 @@ impl<C> Pool<C> {
         drop(idle);
     }
 
-    /// Locks the idle connections. No task holds this lock across a wait.
+    /// Locks the idle connections. No task holds this lock across an await.
     fn lock(&self) -> MutexGuard<'_, Vec<(C, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

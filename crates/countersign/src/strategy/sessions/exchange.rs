@@ -434,7 +434,7 @@ impl<S: TokenStore> Sessions<S> {
         )
     }
 
-    /// Returns `true` if a digest is that of a token, by any key.
+    /// Returns `true` if the token has the digest `expected` under one of the keys.
     fn has_digest(&self, token: &PlainToken, expected: Option<&Digest>) -> bool {
         self.digests
             .candidates(token)

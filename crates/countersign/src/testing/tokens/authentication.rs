@@ -171,11 +171,13 @@ pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
         &authenticated(&fixture, mine).await?,
         &Some(NOW),
     )?;
+
     same(
         "behind the session's fence",
         &again(&fixture, mine, 4, old).await?,
         &true,
     )?;
+
     let new = fixture.end(fixture.owner(), Some(mine)).await?;
     same(
         "the time of a session that was kept",
@@ -294,7 +296,8 @@ fn of(fixture: &Fixture, label: &str, session: SessionId) -> NewAccess {
     }
 }
 
-/// Records that the owner authenticated again at a minute after a login behind `fence`.
+/// Records that the owner authenticated again at `minute`, if the session is behind `fence`. Returns
+/// `true` if it was recorded.
 async fn again(
     fixture: &Fixture,
     session: SessionId,

@@ -65,9 +65,9 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
         &opened,
         &Opened::Done,
     )?;
-
     fixture.holds_refresh(&login).await?;
     fixture.holds_access(&access).await?;
+
     let replaced = fixture.end(fixture.owner(), None).await?;
     for with_access in [true, false] {
         let login = login_behind(&fixture, "late", late, fence);
@@ -119,6 +119,7 @@ pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
         &Opened::Done,
     )?;
     fixture.holds_access(&mine).await?;
+
     let replaced = fixture.end(fixture.owner(), None).await?;
     for other in [fence, another()?] {
         let late = access_behind(&fixture, "late", other);

@@ -110,7 +110,7 @@ async fn postgres_sslmode() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mysql_ssl_mode() {
+async fn mariadb_ssl_mode() {
     for (host, names_match) in [("IP:127.0.0.1", true), ("DNS:elsewhere.example", false)] {
         let folder = certificates(host);
         let [certificate, key, authority] = files(folder.path());
@@ -218,7 +218,7 @@ async fn postgres_certificates_of_every_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_name_the_fault_and_the_cure() {
+async fn refusals_name_the_fault_and_the_cure_on_postgres_and_mariadb() {
     let folder = certificates("DNS:elsewhere.example");
     let [certificate, key, authority] = files(folder.path());
     let server = Postgres::with_tls(certificate.as_ref(), key.as_ref());

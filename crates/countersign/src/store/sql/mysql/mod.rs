@@ -257,8 +257,8 @@ impl MysqlDriver {
     /// are refused.
     async fn open(&self, reads: bool) -> Result<Conn, StatementError> {
         let generation = self.opts.generation();
-        let outcome = match self.connect_to_any(reads).await {
-            Err(trouble) if trouble.is_ended_connection() => self.connect_to_any(reads).await,
+        let outcome = match self.connect_to_current(reads).await {
+            Err(trouble) if trouble.is_ended_connection() => self.connect_to_current(reads).await,
             outcome => outcome,
         };
 
@@ -267,14 +267,14 @@ impl MysqlDriver {
                 if trouble.symptom() == Some(Symptom::Credentials)
                     && self.opts.renew(generation) =>
             {
-                self.connect_to_any(reads).await
+                self.connect_to_current(reads).await
             }
             outcome => outcome,
         }
     }
 
     /// Connects to one of the hosts in the current URL, for reads or for writes.
-    async fn connect_to_any(&self, reads: bool) -> Result<Conn, StatementError> {
+    async fn connect_to_current(&self, reads: bool) -> Result<Conn, StatementError> {
         let hosts = self.opts.current();
         let hosts = if reads {
             &hosts.reading

@@ -48,7 +48,7 @@ impl PostgresDriver {
         Ok(ddl)
     }
 
-    /// Opens one connection.
+    /// Opens one connection, apart from those of the driver.
     async fn connect_apart(&self) -> Result<Connection, Failure> {
         Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks)))
             .await

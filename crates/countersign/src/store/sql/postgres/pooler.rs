@@ -153,7 +153,7 @@ impl Types {
         self.lock().remove(statement.text());
     }
 
-    /// Locks the known types. No task holds this lock across a wait.
+    /// Locks the known types. No task holds this lock across an await.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<[Type]>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -56,7 +56,8 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Returns the same value for all files: this system tells nothing by which they differ.
+/// Returns the same value for every file, because the standard library has no file ids on this
+/// system.
 #[cfg(not(unix))]
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     fs::metadata(path).map(|_| (0, 0))

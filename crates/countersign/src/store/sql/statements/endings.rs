@@ -23,7 +23,8 @@ pub(in crate::store::sql) struct Endings {
     pub(in crate::store::sql) after_change: Vec<String>,
     /// The query for replaced fences whose signed tokens may not be denied yet. 1 user.
     pub(in crate::store::sql) unsettled: Statement,
-    /// The note that a fence's signed tokens are denied. 1 fence, 2 now, 3 user.
+    /// The update that marks a fence as settled, once its signed tokens are denied. 1 fence, 2 now,
+    /// 3 user.
     pub(in crate::store::sql) settle: Script,
     /// The deletion of some ended tokens of a user. 1 user, 2 limit of rows, 3 session that is
     /// kept.
@@ -85,7 +86,7 @@ const UNSETTLED: &str = "\
     WHERE user_id = ?1 \
       AND settled_at IS NULL";
 
-/// The note that the signed tokens of a replaced fence are denied.
+/// The update that marks a replaced fence as settled, once its signed tokens are denied.
 const SETTLE: &str = "\
     UPDATE {ended} \
     SET settled_at = ?2 \

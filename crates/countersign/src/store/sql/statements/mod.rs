@@ -173,8 +173,8 @@ impl Statements {
 /// With a fence it changes the row of that fence, so insertions for one user wait for each other.
 /// Without a fence those of one token do.
 fn insert_access(dialect: Dialect, names: &Names) -> Opening {
-    let fenced = [GUARD_ACCESS.to_owned(), access_token(dialect, "f")];
-    let free = [access_token(dialect, "")];
+    let fenced = [GUARD_ACCESS.to_owned(), access_insertion(dialect, "f")];
+    let free = [access_insertion(dialect, "")];
 
     Opening {
         fenced: chain(dialect, names, &fenced).one_at_a_time(3),
@@ -186,8 +186,8 @@ fn insert_access(dialect: Dialect, names: &Names) -> Opening {
 ///
 /// Insertions wait for each other as those of [`insert_access`] do.
 fn insert_refresh(dialect: Dialect, names: &Names) -> Opening {
-    let fenced = [GUARD.to_owned(), refresh_token(dialect, "f")];
-    let free = [refresh_token(dialect, "")];
+    let fenced = [GUARD.to_owned(), refresh_insertion(dialect, "f")];
+    let free = [refresh_insertion(dialect, "")];
 
     Opening {
         fenced: chain(dialect, names, &fenced).one_at_a_time(3),
@@ -202,11 +202,11 @@ fn insert_refresh(dialect: Dialect, names: &Names) -> Opening {
 fn insert_both(dialect: Dialect, names: &Names) -> Opening {
     let fenced = [
         GUARD.to_owned(),
-        refresh_token(dialect, "f"),
+        refresh_insertion(dialect, "f"),
         insert_second(dialect, 14, "?13", "r"),
     ];
     let free = [
-        refresh_token(dialect, ""),
+        refresh_insertion(dialect, ""),
         insert_second(dialect, 14, "?13", "f"),
     ];
 
@@ -218,12 +218,12 @@ fn insert_both(dialect: Dialect, names: &Names) -> Opening {
 
 /// Returns the template that inserts an access token, on PostgreSQL for each row of the part called
 /// `after`.
-fn access_token(dialect: Dialect, after: &str) -> String {
+fn access_insertion(dialect: Dialect, after: &str) -> String {
     format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after))
 }
 
-/// Returns the template that inserts a refresh token. `after` is as for [`access_token`].
-fn refresh_token(dialect: Dialect, after: &str) -> String {
+/// Returns the template that inserts a refresh token. `after` is as for [`access_insertion`].
+fn refresh_insertion(dialect: Dialect, after: &str) -> String {
     format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after))
 }
 

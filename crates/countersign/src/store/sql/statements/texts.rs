@@ -4,7 +4,7 @@
 //! aren't sent: a backslash at the end of a line takes the break and the indentation out of the
 //! text.
 //!
-//! The names of parameters, tables and columns are explained in the module above.
+//! The names of parameters, tables and columns are explained in the parent module.
 
 /// The query for an access token `t` and its joined user `u`. A token whose fence was replaced
 /// isn't found.

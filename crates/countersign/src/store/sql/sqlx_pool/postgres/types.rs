@@ -62,7 +62,7 @@ impl Types {
         self.lock().remove(statement.text());
     }
 
-    /// Locks the known types. No task holds this lock across a wait.
+    /// Locks the known types. No task holds this lock across an await.
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<[ParamType]>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
