@@ -43,7 +43,7 @@ pub(crate) enum Error {
     /// The request is refused.
     #[error("refused: {}", .0.code())]
     Refused(Problem),
-    /// The request could not be decided. The cause goes to the log.
+    /// The request failed. The cause goes to the log.
     #[error(transparent)]
     Failed(#[from] Failure),
     /// The member could not be logged in.

@@ -14,11 +14,17 @@ pub mod routes;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use countersign::{Auth, AuthBuilder, Secret};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tower_http::timeout::TimeoutLayer;
 
 pub use member::{Member, Role, UnknownRole};
 pub use members::Members;
@@ -57,6 +63,9 @@ pub fn auth(members: &Members, secret: &Secret) -> AuthBuilder<Member> {
 
 /// Serves the application until `shutdown` is ready and the requests under way have been answered.
 ///
+/// A request that takes longer than `time_limit`, the arrival of its body included, is answered with
+/// 503. After `shutdown`, connections that are still open are waited for as long.
+///
 /// # Errors
 ///
 /// Returns the error of the listener.
@@ -64,19 +73,32 @@ pub async fn serve(
     listener: TcpListener,
     auth: &Auth<Member>,
     app: Router,
+    time_limit: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     // Without this, expired tokens stay in the tables for ever.
     let maintenance = tokio::spawn(auth.maintain());
+    // Not 408: the database may be what is slow, and after a 503 clients keep their tokens.
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let app = app.layer(TimeoutLayer::with_status_code(status, time_limit));
     // With the address of the peer, which members see in the list of their sessions.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown)
-        .await;
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        shutdown.await;
+        drop(stopping);
+    });
+    let mut server = pin!(server.into_future());
+    let result = tokio::select! {
+        result = &mut server => result,
+        // `stopping` was dropped. The layer answers every request within the limit. Beyond it are
+        // clients that have sent only a part of a head, which no layer sees, or that don't read.
+        _ = stopped => timeout(time_limit, server).await.unwrap_or(Ok(())),
+    };
     maintenance.abort();
-    // Maintenance writes them once a minute. These are the ones since then.
+    // The times of last use are written once a minute. This writes those that are left.
     if let Err(failure) = auth.flush().await {
         tracing::warn!(%failure, "the last use of some sessions was not recorded");
     }
-    served
+    result
 }

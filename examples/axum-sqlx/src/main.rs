@@ -1,6 +1,6 @@
 //! Reads the settings, and serves the application on port 3000.
 
-use std::env;
+use std::env::{self, VarError};
 use std::error::Error;
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use example_axum_sqlx::{Members, auth, migrate, routes, serve};
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::signal;
+
+/// The time that a request may take, and that the end of the process may take too.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,13 +29,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = routes::app(&auth, members)?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    serve(listener, &auth, app, stopped()).await?;
+    serve(listener, &auth, app, TIME_LIMIT, stopped()).await?;
     Ok(())
 }
 
-/// Returns a setting, with an error that names it.
+/// Returns a setting, with an error that names it and doesn't show its value.
 fn setting(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|error| format!("{name}: {error}"))
+    env::var(name).map_err(|error| match error {
+        VarError::NotPresent => format!("{name} isn't set"),
+        VarError::NotUnicode(_) => format!("{name} isn't UTF-8"),
+    })
 }
 
 /// Waits until the process is told to end.

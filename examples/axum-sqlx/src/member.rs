@@ -54,7 +54,8 @@ impl User for Member {
     }
 }
 
-/// What `#[derive(FromRow)]` would write, with sqlx's feature `derive`.
+/// With sqlx's feature `derive`, `#[derive(FromRow)]` takes its place: `role` then needs
+/// `#[sqlx(try_from = "String")]`, and `Role` needs `TryFrom<String>`.
 impl FromRow<'_, PgRow> for Member {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let role: &str = row.try_get("role")?;

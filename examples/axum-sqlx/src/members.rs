@@ -17,7 +17,7 @@ use crate::passwords::{DECOY, HashError, Passwords, RETRY_AFTER};
 pub struct Members {
     pool: PgPool,
     passwords: Passwords,
-    /// The tokens, once more beside those of `Auth`: this one can join a transaction.
+    /// A second strategy over the tokens of `Auth`, which can join a transaction.
     tokens: DatabaseTokenStrategy<SqlStore>,
 }
 
@@ -59,24 +59,28 @@ impl Members {
     }
 
     /// Gives a member another email address.
-    pub(crate) async fn change_email(&self, id: Uuid, email: &str) -> Result<(), Error> {
+    ///
+    /// Returns `false` if the account is disabled, or if the password isn't the one that `member`
+    /// had: both may have happened between the head of the request and its body. Nothing is changed
+    /// then.
+    pub(crate) async fn change_email(&self, member: &Member, email: &str) -> Result<bool, Error> {
         let email = Email::parse(email).ok_or(EMAIL_INVALID)?;
-        let changed = sqlx::query("UPDATE member SET email = $2 WHERE id = $1")
-            .bind(id)
-            .bind(email.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(taken)?;
-        match changed.rows_affected() {
-            0 => Err(MEMBER_NOT_FOUND.into()),
-            _ => Ok(()),
-        }
+        let changed = sqlx::query(
+            "UPDATE member SET email = $3 WHERE id = $1 AND password_hash = $2 AND is_active",
+        )
+        .bind(member.id)
+        .bind(&member.password_hash)
+        .bind(email.as_str())
+        .execute(&self.pool)
+        .await
+        .map_err(taken)?;
+        Ok(changed.rows_affected() > 0)
     }
 
     /// Gives a member another password, and ends all sessions: both, or neither.
     ///
-    /// Returns `false` if the password isn't the one that `member` had, because it was changed
-    /// meanwhile. Nothing is changed then.
+    /// Returns `false` if the account is disabled, or if the password isn't the one that `member`
+    /// had. Nothing is changed then.
     pub(crate) async fn change_password(
         &self,
         member: &Member,
@@ -86,7 +90,8 @@ impl Members {
         let hash = self.passwords.hash(password).await?;
         let mut transaction = self.pool.begin().await?;
         let changed = sqlx::query(
-            "UPDATE member SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+            "UPDATE member SET password_hash = $3 \
+             WHERE id = $1 AND password_hash = $2 AND is_active",
         )
         .bind(member.id)
         .bind(&member.password_hash)
@@ -103,8 +108,19 @@ impl Members {
 
     /// Enables or disables an account, and returns the member as it is now. Disabling ends all
     /// sessions.
-    pub(crate) async fn set_active(&self, id: Uuid, is_active: bool) -> Result<Member, Error> {
+    ///
+    /// Returns `None` if `admin` has lost the role, is disabled, or has another password by now.
+    /// Nothing is changed then.
+    pub(crate) async fn set_active(
+        &self,
+        admin: &Member,
+        id: Uuid,
+        is_active: bool,
+    ) -> Result<Option<Member>, Error> {
         let mut transaction = self.pool.begin().await?;
+        if !is_still_admin(&mut transaction, admin).await? {
+            return Ok(None);
+        }
         let member = sqlx::query_as(
             "UPDATE member SET is_active = $2 WHERE id = $1 \
              RETURNING id, email, password_hash, role, is_active",
@@ -120,7 +136,7 @@ impl Members {
             self.end_sessions(&mut transaction, id).await?;
         }
         transaction.commit().await?;
-        Ok(member)
+        Ok(Some(member))
     }
 
     /// Ends all sessions of a member within a transaction: they end with its commit, or not at all.
@@ -147,8 +163,24 @@ impl Members {
     }
 }
 
-/// Returns what became of an email address that was written: another member has it, or the database
-/// failed.
+/// Returns `true` if a member is an admin, with the password that `member` had. Nobody can change
+/// that before the transaction ends.
+async fn is_still_admin(
+    transaction: &mut Transaction<'_, Postgres>,
+    member: &Member,
+) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT 1 FROM member WHERE id = $1 AND password_hash = $2 AND role = 'admin' \
+         AND is_active FOR UPDATE",
+    )
+    .bind(member.id)
+    .bind(&member.password_hash)
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Returns the error of a statement that writes an email address.
 fn taken(error: sqlx::Error) -> Error {
     match error.as_database_error() {
         Some(refused) if refused.is_unique_violation() => EMAIL_TAKEN.into(),

@@ -17,8 +17,8 @@ use crate::error::{Error, PASSWORD_INVALID};
 pub(crate) const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA\
                                 $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The most passwords that are hashed at once. Each takes 19 MiB and a whole core, so whoever sends
-/// many logins must not get more of them.
+/// The most passwords that are hashed at once. Each takes 19 MiB and a core, so many logins at once
+/// can't take all memory.
 const AT_ONCE: usize = 4;
 
 /// The time after which a client that was turned away may try again.
@@ -30,7 +30,7 @@ pub(crate) struct Passwords(Arc<Semaphore>);
 
 /// The error of work on a password.
 pub(crate) enum HashError {
-    /// As many passwords as may be are being hashed already.
+    /// The bound is reached.
     Busy,
     /// The hash could not be computed.
     Failed(Failure),

@@ -13,8 +13,8 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; for
 const PROTECTING: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Other sites don't learn which page a visitor comes from. It isn't `no-referrer`, since with
-    // that browsers send forms with `Origin: null`, which is the proof that we sent the form.
+    // Other sites don't learn which page a visitor comes from. It isn't `no-referrer`: browsers
+    // then send forms with `Origin: null`, and the origin is the proof that we sent the form.
     (header::REFERRER_POLICY, "same-origin"),
     // Browsers heed it on https alone: they come back by https for two years.
     (header::STRICT_TRANSPORT_SECURITY, "max-age=63072000"),

@@ -34,7 +34,7 @@ pub use members::{Member, Members};
 /// The longest life of a session whose member doesn't ask to stay logged in.
 const UNREMEMBERED: Duration = Duration::from_hours(12);
 
-/// The highest number of sessions of one member. One page shows them all.
+/// The highest number of sessions of one member: 20. The oldest ends when another begins.
 const MOST_SESSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 /// The ready routes that nothing here calls: they are for scripts and programs.
@@ -49,7 +49,7 @@ const UNUSED: [AuthRoute; 8] = [
     AuthRoute::EndOtherSessions,
 ];
 
-/// What the handlers share.
+/// The state that handlers share.
 #[derive(Clone, Debug)]
 struct Site {
     auth: Auth<Member>,

@@ -8,7 +8,7 @@ use countersign::store::sql::{
     Database, DatabaseOptions, Driver, Migration, MigrationSet, Migrator, Script, SetupError,
     Statement,
 };
-use countersign::store::{Row, Value};
+use countersign::store::{Row, Value, ValueError};
 use countersign::{Failure, User, UserId, Users};
 
 use crate::passwords::Passwords;
@@ -59,6 +59,9 @@ const MIGRATIONS: MigrationSet = MigrationSet {
     }],
 };
 
+const SELECT_BY_ID: &str = "SELECT id, name, password_hash FROM member WHERE id = ?1";
+const SELECT_BY_NAME: &str = "SELECT id, name, password_hash FROM member WHERE name = ?1";
+
 /// The members of the site. Clones share the database.
 #[derive(Clone, Debug)]
 pub struct Members {
@@ -103,10 +106,13 @@ impl Members {
         Ok(member.map_or(Added::NameTaken, |member| Added::Done(member.id)))
     }
 
-    /// Returns the member whose `column` has this value.
-    async fn find_by(&self, column: &str, value: Value) -> Result<Option<Member>, Failure> {
-        let select = format!("SELECT id, name, password_hash FROM member WHERE {column} = ?1");
-        let select = Statement::new(self.database.dialect(), &select);
+    /// Returns the member that `select` finds with this value.
+    async fn find_one(
+        &self,
+        select: &'static str,
+        value: Value,
+    ) -> Result<Option<Member>, Failure> {
+        let select = Statement::new(self.database.dialect(), select);
         let rows = self.database.fetch(&select, &[value]).await?;
         rows.first().map(read).transpose()
     }
@@ -126,12 +132,12 @@ impl Users for Members {
     type User = Member;
 
     async fn find(&self, id: &i64) -> Result<Option<Member>, Failure> {
-        self.find_by("id", Value::Int(*id)).await
+        self.find_one(SELECT_BY_ID, Value::Int(*id)).await
     }
 
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
         let found = match name(login.identifier()) {
-            Some(name) => self.find_by("name", name.into()).await?,
+            Some(name) => self.find_one(SELECT_BY_NAME, name.into()).await?,
             None => None,
         };
         // An unknown name takes as long as a wrong password: the time doesn't tell who is a member.
@@ -153,18 +159,15 @@ pub(crate) fn name(typed: &str) -> Option<String> {
 }
 
 fn read(row: &Row) -> Result<Member, Failure> {
-    let text = |column| {
-        let text = row.text(column).map_err(broken)?;
-        Ok(text.unwrap_or_default().to_owned())
-    };
     Ok(Member {
-        id: row.int(0).map_err(broken)?.unwrap_or_default(),
-        name: text(1)?,
-        password_hash: text(2)?,
+        id: filled(row.int(0))?,
+        name: filled(row.text(1))?.to_owned(),
+        password_hash: filled(row.text(2))?.to_owned(),
     })
 }
 
-/// Returns the failure of a row that doesn't hold what the table says.
-fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::internal("members table", error)
+/// Returns the value of a column. A row that doesn't hold what the table says is a failure.
+fn filled<T>(column: Result<Option<T>, ValueError>) -> Result<T, Failure> {
+    let value = column.map_err(|error| Failure::internal("members table", error))?;
+    value.ok_or_else(|| Failure::internal("members table", "a column is empty"))
 }

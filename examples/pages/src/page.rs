@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::http::{HeaderName, header};
 use axum::response::{Html, IntoResponse, Response};
-use countersign::Problem;
+use countersign::{Failure, Problem};
 
 /// A page that is made of a template. Templates escape each value that they show.
 pub(crate) struct Page<T>(pub(crate) T);
@@ -12,7 +12,7 @@ impl<T: Template> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
         match self.0.render() {
             Ok(html) => Html(html).into_response(),
-            Err(_) => Problem::INTERNAL.into_response(),
+            Err(error) => Problem::from(Failure::internal("template", error)).into_response(),
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
 use countersign::axum::CurrentUser;
 use countersign::store::{Page as Part, SessionRecord};
-use countersign::{AuthenticationBackend, Problem, SessionId, Timestamp, User};
+use countersign::{AuthenticationBackend, Failure, Problem, SessionId, Timestamp, User};
 
 use crate::page::Page;
 use crate::{MOST_SESSIONS, Member, Site};
@@ -32,12 +32,7 @@ pub(crate) async fn show(
     member: CurrentUser<Member>,
     State(site): State<Site>,
 ) -> Result<impl IntoResponse, Problem> {
-    let part = Part {
-        after: None,
-        limit: MOST_SESSIONS.get(),
-    };
-    let found = backend(&site)?.sessions_of(member.user.id(), &part).await;
-    let mut sessions = found?.sessions;
+    let mut sessions = sessions_of(&site, &member.user).await?;
     // The one used last comes first.
     sessions.sort_by_key(|session| std::cmp::Reverse(last_use(session)));
     let devices = sessions
@@ -73,10 +68,30 @@ pub(crate) async fn end_others(
     Ok(Redirect::to("/sessions"))
 }
 
+/// Returns all sessions of a member.
+async fn sessions_of(site: &Site, member: &Member) -> Result<Vec<SessionRecord>, Failure> {
+    let backend = backend(site)?;
+    let mut sessions = Vec::new();
+    let mut part = Part {
+        after: None,
+        limit: MOST_SESSIONS.get(),
+    };
+    loop {
+        let found = backend.sessions_of(member.id(), &part).await?;
+        sessions.extend(found.sessions);
+        // A part may be short although more follow. Only a missing cursor ends the list.
+        match found.next {
+            Some(next) => part.after = Some(next),
+            None => return Ok(sessions),
+        }
+    }
+}
+
 /// Returns the one backend of this site, which has the sessions.
-fn backend(site: &Site) -> Result<&AuthenticationBackend<Member>, Problem> {
+fn backend(site: &Site) -> Result<&AuthenticationBackend<Member>, Failure> {
     let backends = site.auth.authenticator().backends();
-    backends.first().ok_or(Problem::INTERNAL)
+    let first = backends.first();
+    first.ok_or_else(|| Failure::internal("authenticator", "it has no backend"))
 }
 
 impl Device {

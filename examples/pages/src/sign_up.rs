@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use countersign::axum::local_path;
 use countersign::strategy::Login;
-use countersign::{ClientInfo, Problem, Users};
+use countersign::{ClientInfo, Failure, Problem, Users};
 use serde::Deserialize;
 
 use crate::members::{Added, BUSY, name};
@@ -86,7 +86,8 @@ pub(crate) async fn submit(
         }
     };
     let login = Login::from(client).lasting(UNREMEMBERED);
-    let login = login.map_err(|_| Problem::INTERNAL)?.until_closed();
+    let login = login.map_err(|error| Failure::internal("session lifetime", error))?;
+    let login = login.until_closed();
     let find = || site.members.find(&id);
     let logged_in = site.auth.log_in(Some(&id), login, find).await?;
     Ok((logged_in, Redirect::to(next.unwrap_or("/account"))).into_response())

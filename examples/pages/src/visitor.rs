@@ -1,4 +1,4 @@
-//! Whoever asks for a page that everybody may see.
+//! The visitor of a page that everybody may see.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! What admins do with the accounts of others.
+//! Handlers for admins.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use countersign::Problem;
-use countersign::axum::StrictJson;
+use countersign::axum::{CurrentUser, StrictJson};
 use countersign::tower::Guard;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -36,9 +36,12 @@ pub(super) struct Activity {
 /// Disables or enables an account.
 pub(super) async fn set_active(
     State(app): State<App>,
+    admin: CurrentUser<Member>,
     Path(id): Path<Uuid>,
     StrictJson(new): StrictJson<Activity>,
 ) -> Result<Json<Profile>, Error> {
-    let member = app.members.set_active(id, new.is_active).await?;
+    let set = app.members.set_active(&admin.user, id, new.is_active);
+    // The guard decided before the body came, and the role may be gone since then.
+    let member = set.await?.ok_or(<Admin as Guard<Member>>::REFUSAL)?;
     Ok(Json(Profile::from(&member)))
 }

@@ -1,4 +1,4 @@
-//! What members do with their own accounts.
+//! Handlers for a member's own account.
 
 use axum::Json;
 use axum::extract::State;
@@ -34,8 +34,13 @@ pub(super) async fn change_email(
     member: RecentMember,
     StrictJson(new): StrictJson<NewEmail>,
 ) -> Result<StatusCode, Error> {
-    app.members.change_email(member.user.id, &new.email).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let is_changed = app.members.change_email(&member.user, &new.email);
+    if is_changed.await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        // The account was changed while this request was under way.
+        Err(Problem::AUTHENTICATION_FAILED.into())
+    }
 }
 
 #[derive(Deserialize)]

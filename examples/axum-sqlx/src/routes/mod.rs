@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::member::{Member, Role};
 use crate::members::Members;
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 struct App {
     auth: Auth<Member>,

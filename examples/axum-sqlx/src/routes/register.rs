@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::routes::App;
 
-/// The body. There is no role in it: an admin is made by an admin.
+/// The body. There is no role in it: only SQL changes a role.
 #[derive(Deserialize)]
 pub(super) struct Registration {
     email: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{PASSWORD, Server, wait_until};
+use crate::support::{PASSWORD, Server};
 
 const NEW: &str = "another horse battery";
 
@@ -28,9 +28,9 @@ async fn delicate_changes_need_a_recent_login_on_postgres() {
     };
 
     server.clock.advance(Duration::from_secs(301));
-    let are_refused = async || {
+    let assert_both_refused = async || {
         for refused in [email().await, password().await] {
-            refused.is_refused(401, "RECENT_AUTHENTICATION_REQUIRED");
+            refused.assert_refused(401, "RECENT_AUTHENTICATION_REQUIRED");
             let challenge = refused.headers["www-authenticate"].to_str().unwrap();
             assert!(
                 challenge.contains(r#"error="insufficient_user_authentication""#)
@@ -39,21 +39,21 @@ async fn delicate_changes_need_a_recent_login_on_postgres() {
             );
         }
     };
-    are_refused().await;
+    assert_both_refused().await;
     // Refreshing proves nothing about who is there, and the token is good for other routes.
     let refreshed = server.refresh(&login.body).await;
     assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
-    server.is_live(login.bearer(), true).await;
+    server.assert_live(login.bearer(), true).await;
     prove("wrong")
         .await
-        .is_refused(401, "LOGIN_BAD_CREDENTIALS");
-    are_refused().await;
+        .assert_refused(401, "LOGIN_BAD_CREDENTIALS");
+    assert_both_refused().await;
 
-    prove(PASSWORD).await.is_done();
-    email().await.is_done();
+    prove(PASSWORD).await.assert_done();
+    email().await.assert_done();
     let me = server.me(login.bearer()).await;
     assert_eq!(me.body["email"], "ada@new.example");
-    password().await.is_done();
+    password().await.assert_done();
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn an_address_that_another_member_has_stays_theirs_on_postgres() {
         ("eve", 422, "EMAIL_INVALID"),
     ] {
         let refused = server.put("/me/email", session.bearer(), json!({ "email": email }));
-        refused.await.is_refused(status, code);
+        refused.await.assert_refused(status, code);
     }
 }
 
@@ -84,18 +84,18 @@ async fn a_changed_password_ends_all_sessions_on_postgres() {
         here.bearer(),
         json!({ "password": "short" }),
     );
-    short.await.is_refused(422, "PASSWORD_INVALID");
-    server.is_live(here.bearer(), true).await;
+    short.await.assert_refused(422, "PASSWORD_INVALID");
+    server.assert_live(here.bearer(), true).await;
     let change = server.put("/me/password", here.bearer(), json!({ "password": NEW }));
-    change.await.is_done();
+    change.await.assert_done();
 
-    server.is_live(here.bearer(), false).await;
-    server.is_live(elsewhere.bearer(), false).await;
+    server.assert_live(here.bearer(), false).await;
+    server.assert_live(elsewhere.bearer(), false).await;
     let refresh = server.refresh(&elsewhere.body).await;
-    refresh.is_refused(401, "REFRESH_TOKEN_INVALID");
-    server.is_live(stranger.bearer(), true).await;
+    refresh.assert_refused(401, "REFRESH_TOKEN_INVALID");
+    server.assert_live(stranger.bearer(), true).await;
     let old = server.log_in("ada@example.org", PASSWORD).await;
-    old.is_refused(401, "LOGIN_BAD_CREDENTIALS");
+    old.assert_refused(401, "LOGIN_BAD_CREDENTIALS");
     let new = server.log_in("ada@example.org", NEW).await;
     assert_eq!(new.status, StatusCode::OK, "{new:?}");
 }
@@ -112,7 +112,7 @@ async fn a_changed_password_and_the_end_of_sessions_are_one_transaction_on_postg
              AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$",
         )
         .await;
-    for (refuse, table) in [
+    for (refuse, allow) in [
         // The row of the member, at the commit: after all that the application has asked for.
         (
             "CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON member DEFERRABLE INITIALLY DEFERRED \
@@ -128,39 +128,37 @@ async fn a_changed_password_and_the_end_of_sessions_are_one_transaction_on_postg
     ] {
         server.sql(refuse).await;
         let change = server.put("/me/password", session.bearer(), json!({ "password": NEW }));
-        change.await.is_refused(500, "INTERNAL");
-        server.sql(table).await;
-        server.is_live(session.bearer(), true).await;
+        change.await.assert_refused(500, "INTERNAL");
+        server.sql(allow).await;
+        server.assert_live(session.bearer(), true).await;
         let old = server.log_in("ada@example.org", PASSWORD).await;
         assert_eq!(old.status, StatusCode::OK, "{refuse}: {old:?}");
     }
     let change = server.put("/me/password", session.bearer(), json!({ "password": NEW }));
-    change.await.is_done();
-    server.is_live(session.bearer(), false).await;
+    change.await.assert_done();
+    server.assert_live(session.bearer(), false).await;
 }
 
-/// A request whose member was read before the change must not undo it.
+/// A request whose member was read before a change must not do anything after it.
 #[tokio::test]
 async fn the_later_of_two_changes_at_once_is_refused_on_postgres() {
     let server = Server::start().await;
     let ada = server.member("ada@example.org").await;
-    let session = server.session(ada).await;
-    let mut first = server.pool.begin().await.unwrap();
-    sqlx::query("UPDATE member SET password_hash = 'changed'")
-        .execute(&mut *first)
-        .await
-        .unwrap();
-
-    let second = server.put("/me/password", session.bearer(), json!({ "password": NEW }));
-    let commit = async {
-        // Once the second waits for the row, it has read the member and passed every check.
-        let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = \
-                     current_database() AND wait_event_type = 'Lock')";
-        wait_until(&server.pool, waits).await;
-        first.commit().await.unwrap();
-    };
-    let (second, ()) = tokio::join!(second, commit);
-    second.is_refused(401, "AUTHENTICATION_FAILED");
-    let hash = sqlx::query_scalar::<_, String>("SELECT password_hash FROM member");
-    assert_eq!(hash.fetch_one(&server.pool).await.unwrap(), "changed");
+    let password = json!({ "password": NEW });
+    let email = json!({ "email": "ada@new.example" });
+    for (path, body) in [("/me/email", email), ("/me/password", password)] {
+        for first in [
+            "UPDATE member SET password_hash = 'changed by ' || txid_current()",
+            "UPDATE member SET is_active = false",
+        ] {
+            server.sql("UPDATE member SET is_active = true").await;
+            let session = server.session(ada).await;
+            let second = server.put_during(first, path, session.bearer(), body.clone());
+            second.await.assert_refused(401, "AUTHENTICATION_FAILED");
+            let row = sqlx::query_as("SELECT email, password_hash FROM member");
+            let (email, hash): (String, String) = row.fetch_one(&server.pool).await.unwrap();
+            assert_eq!(email, "ada@example.org", "{path} during {first}");
+            assert!(hash.starts_with("changed by "), "{path} during {first}");
+        }
+    }
 }

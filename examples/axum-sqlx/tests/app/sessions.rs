@@ -22,15 +22,15 @@ async fn a_member_registers_logs_in_refreshes_and_logs_out_on_postgres() {
     assert_eq!(login.status, StatusCode::OK, "{login:?}");
     let refreshed = server.refresh(&login.body).await;
     assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
-    server.is_live(refreshed.bearer(), true).await;
+    server.assert_live(refreshed.bearer(), true).await;
 
     let logout = server.post("/auth/logout", refreshed.bearer(), json!({}));
-    logout.await.is_done();
-    server.is_live(refreshed.bearer(), false).await;
+    logout.await.assert_done();
+    server.assert_live(refreshed.bearer(), false).await;
     let again = server.refresh(&refreshed.body).await;
-    again.is_refused(401, "REFRESH_TOKEN_INVALID");
+    again.assert_refused(401, "REFRESH_TOKEN_INVALID");
     // The other session goes on.
-    server.is_live(registered.bearer(), true).await;
+    server.assert_live(registered.bearer(), true).await;
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn an_address_has_one_account_however_it_is_spelled_on_postgres() {
     server.member("ada@example.org").await;
     for spelling in ["ada@example.org", "Ada@Example.org"] {
         let second = server.register(spelling, "another password").await;
-        second.is_refused(409, "EMAIL_TAKEN");
+        second.assert_refused(409, "EMAIL_TAKEN");
         let login = server.log_in(spelling, PASSWORD).await;
         assert_eq!(login.status, StatusCode::OK, "{login:?}");
     }
@@ -59,13 +59,13 @@ async fn what_is_no_address_or_password_is_refused_on_postgres() {
     let server = Server::start().await;
     for email in ["ada", "ada@exa\0mple.org"] {
         let refused = server.register(email, PASSWORD).await;
-        refused.is_refused(422, "EMAIL_INVALID");
+        refused.assert_refused(422, "EMAIL_INVALID");
         let refused = server.log_in(email, PASSWORD).await;
-        refused.is_refused(401, "LOGIN_BAD_CREDENTIALS");
+        refused.assert_refused(401, "LOGIN_BAD_CREDENTIALS");
     }
     for password in ["too short", &"a".repeat(257)] {
         let refused = server.register("ada@example.org", password).await;
-        refused.is_refused(422, "PASSWORD_INVALID");
+        refused.assert_refused(422, "PASSWORD_INVALID");
     }
 }
 
@@ -74,9 +74,9 @@ async fn a_wrong_password_and_an_unknown_address_have_one_answer_on_postgres() {
     let server = Server::start().await;
     server.member("ada@example.org").await;
     let wrong = server.log_in("ada@example.org", "wrong").await;
-    wrong.is_refused(401, "LOGIN_BAD_CREDENTIALS");
+    wrong.assert_refused(401, "LOGIN_BAD_CREDENTIALS");
     let unknown = server.log_in("eve@example.org", PASSWORD).await;
     assert_eq!((unknown.status, unknown.body), (wrong.status, wrong.body));
     let anonymous = server.me(HeaderMap::new()).await;
-    anonymous.is_refused(401, "AUTHENTICATION_REQUIRED");
+    anonymous.assert_refused(401, "AUTHENTICATION_REQUIRED");
 }

@@ -27,7 +27,7 @@ pub struct Server {
     pub auth: Auth<Member>,
     pub clock: Arc<ManualClock>,
     members: Members,
-    address: SocketAddr,
+    pub address: SocketAddr,
     client: Client,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
@@ -43,13 +43,13 @@ pub struct Answer {
 
 impl Answer {
     /// Checks that the request is refused, with this status and code.
-    pub fn is_refused(&self, status: u16, code: &str) {
+    pub fn assert_refused(&self, status: u16, code: &str) {
         let answer = (self.status.as_u16(), self.body["code"].as_str());
         assert_eq!(answer, (status, Some(code)), "{self:?}");
     }
 
     /// Checks that the answer is 204.
-    pub fn is_done(&self) {
+    pub fn assert_done(&self) {
         assert_eq!(self.status, StatusCode::NO_CONTENT, "{self:?}");
     }
 
@@ -65,8 +65,10 @@ impl Answer {
 pub async fn wait_until(pool: &PgPool, query: &'static str) {
     let is_true = async {
         let ask = || sqlx::query_scalar::<_, bool>(query).fetch_one(pool);
+        // So that the questions leave the processor to what they wait for.
+        let mut pauses = tokio::time::interval(Duration::from_millis(20));
         while !ask().await.unwrap() {
-            tokio::task::yield_now().await;
+            pauses.tick().await;
         }
     };
     let minute = Duration::from_mins(1);
@@ -83,11 +85,15 @@ impl Server {
     /// Starts the application on a database, with a clock that shows `now` until it is moved.
     pub async fn start_on(database: &str, now: countersign::Timestamp) -> Self {
         let pool = PgPool::connect(database).await.unwrap();
-        Self::start_with(pool, now).await
+        Self::start_with(pool, now, Duration::from_mins(1)).await
     }
 
-    /// Starts the application on a pool.
-    pub async fn start_with(pool: PgPool, now: countersign::Timestamp) -> Self {
+    /// Starts the application on a pool, with a time limit for requests.
+    pub async fn start_with(
+        pool: PgPool,
+        now: countersign::Timestamp,
+        time_limit: Duration,
+    ) -> Self {
         let secret = Secret::generate(&SeededEntropy::new(1)).unwrap();
         let clock = Arc::new(ManualClock::new(now));
         migrate(&pool).await.unwrap();
@@ -102,7 +108,7 @@ impl Server {
         let served = auth.clone();
         let task = tokio::spawn(async move {
             let stopped = async move { stopped.await.unwrap_or(()) };
-            serve(listener, &served, app, stopped).await
+            serve(listener, &served, app, time_limit, stopped).await
         });
         Self {
             pool,
@@ -154,17 +160,38 @@ impl Server {
         self.call(Method::PUT, path, headers, Some(body)).await
     }
 
+    /// Sends a request while another transaction changes `member`. That one is committed once the
+    /// request waits for a row, so after its member was read and every check was passed.
+    pub async fn put_during(
+        &self,
+        change: &'static str,
+        path: &str,
+        headers: HeaderMap,
+        body: Value,
+    ) -> Answer {
+        let mut first = self.pool.begin().await.unwrap();
+        sqlx::query(change).execute(&mut *first).await.unwrap();
+        let commit = async {
+            let waits = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = \
+                         current_database() AND wait_event_type = 'Lock')";
+            wait_until(&self.pool, waits).await;
+            first.commit().await.unwrap();
+        };
+        let (second, ()) = tokio::join!(self.put(path, headers, body), commit);
+        second
+    }
+
     pub async fn me(&self, headers: HeaderMap) -> Answer {
         self.call(Method::GET, "/me", headers, None).await
     }
 
     /// Checks that these headers are those of a logged-in member, or aren't.
-    pub async fn is_live(&self, headers: HeaderMap, expected: bool) {
+    pub async fn assert_live(&self, headers: HeaderMap, expected: bool) {
         let answer = self.me(headers).await;
         if expected {
             assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         } else {
-            answer.is_refused(401, "AUTHENTICATION_FAILED");
+            answer.assert_refused(401, "AUTHENTICATION_FAILED");
         }
     }
 

@@ -91,6 +91,22 @@ impl Visitor {
         self.until(heading, has_it).await;
     }
 
+    /// Waits until the page holds this text.
+    pub(crate) async fn until_told(&self, text: &str) {
+        let is_told = async || self.text().await.contains(text);
+        self.until(text, is_told).await;
+    }
+
+    /// Waits until a page is loaded that doesn't have this element.
+    pub(crate) async fn until_without(&self, css: &str) {
+        let is_gone = async || {
+            // In this order, the text is that of the page without the element.
+            let found = self.0.find_all(By::Css(css)).await;
+            found.is_ok_and(|found| found.is_empty()) && !self.text().await.is_empty()
+        };
+        self.until(css, is_gone).await;
+    }
+
     /// Waits until a page is loaded that doesn't hold this text.
     pub(crate) async fn until_gone(&self, text: &str) {
         let is_gone = async || {

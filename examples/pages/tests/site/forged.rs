@@ -4,8 +4,8 @@ use crate::browser::Visitor;
 use crate::site::PASSWORD;
 use crate::world::{SIBLING, STRANGER, World};
 
-/// Sends a form from a page of another site, and waits for the answer of ours.
-async fn send(visitor: &Visitor, site: &str, form: &str) {
+/// Sends a form from a page of another site, and waits until ours refuses it.
+async fn assert_refused(visitor: &Visitor, site: &str, form: &str) {
     visitor.0.goto(format!("{site}/{form}")).await.unwrap();
     visitor.press("#go").await;
     visitor.until_titled("This form isn't ours").await;
@@ -18,11 +18,11 @@ async fn in_chromium_a_login_form_of_another_site_logs_nobody_in() {
     world.site.member("mallory").await;
     for site in [SIBLING, STRANGER] {
         let visitor = world.browser().await;
-        send(&visitor, site, "login").await;
+        assert_refused(&visitor, site, "login").await;
         assert_eq!(visitor.member().await, None, "{site}");
         // The same for somebody who is logged in.
         visitor.log_in("ada", true).await;
-        send(&visitor, site, "login").await;
+        assert_refused(&visitor, site, "login").await;
         assert_eq!(visitor.member().await.as_deref(), Some("ada"), "{site}");
         visitor.close().await;
     }
@@ -35,7 +35,7 @@ async fn in_chromium_a_logout_form_of_another_site_logs_nobody_out() {
     let visitor = world.browser().await;
     visitor.log_in("ada", true).await;
     for site in [SIBLING, STRANGER] {
-        send(&visitor, site, "logout").await;
+        assert_refused(&visitor, site, "logout").await;
         assert_eq!(visitor.member().await.as_deref(), Some("ada"), "{site}");
     }
     visitor.close().await;
@@ -48,7 +48,7 @@ async fn in_chromium_a_form_of_a_sibling_ends_no_session() {
     let (visitor, other) = (world.browser().await, world.browser().await);
     visitor.log_in("ada", true).await;
     other.log_in("ada", true).await;
-    send(&visitor, SIBLING, "end-others").await;
+    assert_refused(&visitor, SIBLING, "end-others").await;
     assert_eq!(other.member().await.as_deref(), Some("ada"));
     // From a stranger's page the browser sends no cookie with a form, so the answer is that to a visitor.
     visitor
@@ -69,7 +69,7 @@ async fn in_chromium_a_sign_up_form_of_another_site_makes_no_member() {
     let world = World::start().await;
     for site in [SIBLING, STRANGER] {
         let visitor = world.browser().await;
-        send(&visitor, site, "sign-up").await;
+        assert_refused(&visitor, site, "sign-up").await;
         assert_eq!(visitor.member().await, None, "{site}");
         visitor.type_login("eve", PASSWORD).await;
         visitor.press("main button").await;

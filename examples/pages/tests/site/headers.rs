@@ -23,13 +23,21 @@ async fn every_answer_protects_its_visitor() {
         for rule in [
             "default-src 'none'",
             "form-action 'self'",
+            "base-uri 'none'",
             "frame-ancestors 'none'",
         ] {
             assert!(policy.contains(rule), "{path}: {policy}");
         }
         assert!(!policy.contains("script-src"), "{path}: {policy}");
-        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
-        assert_eq!(headers["referrer-policy"], "same-origin", "{path}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("strict-transport-security", "max-age=63072000"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(headers[name], value, "{path}: {name}");
+        }
         let is_style = path == "/style.css";
         assert_eq!(headers["cache-control"] == "no-store", !is_style, "{path}");
         // Errors are pages too.

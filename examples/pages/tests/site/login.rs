@@ -9,19 +9,18 @@ async fn in_chromium_a_wrong_password_is_told_and_the_wanted_page_is_kept() {
     let world = World::start().await;
     world.site.member("ada").await;
     let visitor = world.browser().await;
-    visitor.open("/sessions?from=mail&x=1").await;
-    visitor
-        .until_at("/login?next=/sessions%3Ffrom%3Dmail%26x%3D1")
-        .await;
-
     for (name, password) in [("ada", "wrong password"), ("nobody", PASSWORD)] {
+        visitor.open("/sessions?from=mail&x=1").await;
+        visitor
+            .until_at("/login?next=/sessions%3Ffrom%3Dmail%26x%3D1")
+            .await;
         visitor.type_login(name, password).await;
         visitor.press("main button").await;
         let next = "%2Fsessions%3Ffrom%3Dmail%26x%3D1";
         visitor
             .until_at(&format!("/login?error=LOGIN_BAD_CREDENTIALS&next={next}"))
             .await;
-        assert!(visitor.text().await.contains("Name or password is wrong."));
+        visitor.until_told("Name or password is wrong.").await;
         assert_eq!(
             visitor.cookie(REFRESH).await.map(|cookie| cookie.value),
             None

@@ -25,7 +25,7 @@ async fn in_chromium_after_a_logout_neither_back_nor_reload_shows_the_page_again
     visitor.until_at("/login?next=/account").await;
     visitor.close().await;
 
-    // Not the browser alone has forgotten them: whoever has copied the cookies is nobody.
+    // A copy of the cookies is good for nothing either.
     let cookies = format!("{ACCESS}={access}; {REFRESH}={refresh}");
     let page = world.site.get("/account").header("cookie", cookies);
     let page = page.header("sec-fetch-mode", "navigate");

@@ -1,10 +1,10 @@
-//! Access tokens end while members read, and nobody notices.
+//! Access tokens that end while members read: the next page load renews them.
 
 use crate::browser::{ACCESS, REFRESH, Visitor};
 use crate::world::{STRANGER, World};
 
-/// Logs in, and waits until the access token has ended.
-async fn overtaken(world: &World, is_remembered: bool) -> (Visitor, [String; 2]) {
+/// Logs in, waits until the access token has ended, and returns the browser and both tokens.
+async fn with_ended_access(world: &World, is_remembered: bool) -> (Visitor, [String; 2]) {
     let visitor = world.browser().await;
     visitor.log_in("ada", is_remembered).await;
     let cookie = async |name| visitor.cookie(name).await.map(|cookie| cookie.value);
@@ -25,7 +25,7 @@ async fn in_chromium_a_page_load_renews_the_cookies_after_the_access_token_has_e
     let world = World::with_short_access().await;
     world.site.member("ada").await;
     for is_remembered in [false, true] {
-        let (visitor, [access, refresh]) = overtaken(&world, is_remembered).await;
+        let (visitor, [access, refresh]) = with_ended_access(&world, is_remembered).await;
         visitor.open("/sessions").await;
         assert_eq!(
             visitor.place().await,
@@ -51,7 +51,7 @@ async fn in_chromium_a_page_load_renews_the_cookies_after_the_access_token_has_e
 async fn in_chromium_a_link_from_elsewhere_shows_open_pages_and_one_click_goes_on() {
     let world = World::with_short_access().await;
     world.site.member("ada").await;
-    let (visitor, _) = overtaken(&world, false).await;
+    let (visitor, _) = with_ended_access(&world, false).await;
 
     // The browser still sends the access cookie, which is refused, and nothing is renewed for a stranger's link.
     visitor.0.goto(format!("{STRANGER}/to-home")).await.unwrap();

@@ -1,5 +1,7 @@
 //! The list of sessions, in several browsers of one member.
 
+use thirtyfour::By;
+
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +56,7 @@ async fn in_chromium_nobody_ends_the_session_of_another_member() {
     let world = World::start().await;
     world.site.member("ada").await;
     world.site.member("mallory").await;
-    let (ada, mallory) = (world.browser().await, world.browser().await);
+    let (ada, mallory) = (world.browser_named("phone").await, world.browser().await);
     for (browser, name) in [(&ada, "ada"), (&mallory, "mallory")] {
         browser.log_in(name, false).await;
     }
@@ -62,16 +64,25 @@ async fn in_chromium_nobody_ends_the_session_of_another_member() {
     let helper = world.browser().await;
     helper.log_in("ada", false).await;
     helper.open("/sessions").await;
-    let form = helper.0.find(thirtyfour::By::Css("li form")).await.unwrap();
+    // The session of the sign-up is in the list as well.
+    let form = By::XPath("//li[contains(., 'phone')]//form");
+    let form = helper.0.find(form).await.unwrap();
     let action = form.attr("action").await.unwrap().unwrap();
 
     mallory.open("/sessions").await;
     let send = "const form = document.createElement('form'); form.method = 'post';
-        form.action = arguments[0]; document.body.append(form); form.submit();";
-    let arguments = vec![action.into()];
+        form.id = 'forged'; form.action = arguments[0]; document.body.append(form);
+        form.submit();";
+    let arguments = vec![action.as_str().into()];
     mallory.0.execute(send, arguments).await.unwrap();
-    mallory.until_at("/sessions").await;
+    mallory.until_without("#forged").await;
+    assert_eq!(mallory.place().await, "/sessions");
     assert_eq!(ada.member().await.as_deref(), Some("ada"));
+    // The same form ends the session if its owner sends it.
+    let form = format!("form[action='{action}']");
+    helper.press(&format!("{form} button")).await;
+    helper.until_without(&form).await;
+    assert_eq!(ada.member().await, None);
     for browser in [ada, mallory, helper] {
         browser.close().await;
     }

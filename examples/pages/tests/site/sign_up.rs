@@ -18,7 +18,7 @@ async fn in_chromium_a_visitor_signs_up_and_is_led_to_the_page_they_wanted() {
     visitor.fill("password", PASSWORD).await;
     visitor.press("main button").await;
     visitor.until_at("/sign-up").await;
-    assert!(visitor.text().await.contains("A name has 2 to 32 letters"));
+    visitor.until_told("A name has 2 to 32 letters").await;
     assert_eq!(visitor.value("name").await, "ada king");
     assert_eq!(visitor.value("password").await, "");
 
@@ -41,17 +41,7 @@ async fn in_chromium_a_name_is_given_once() {
     visitor.fill("name", "ADA").await;
     visitor.fill("password", "another password").await;
     visitor.press("main button").await;
-    visitor
-        .0
-        .find(thirtyfour::By::Css("[role=alert]"))
-        .await
-        .unwrap();
-    assert!(
-        visitor
-            .text()
-            .await
-            .contains("Somebody else has this name.")
-    );
+    visitor.until_told("Somebody else has this name.").await;
     assert_eq!(visitor.member().await, None);
     // The password is still that of the first.
     visitor.log_in("ada", false).await;

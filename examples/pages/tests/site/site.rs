@@ -61,13 +61,18 @@ impl Site {
     pub(crate) async fn until_refused(&self, access: &str) {
         let cookie = format!("__Host-countersign_access={access}");
         let mut again = tokio::time::interval(Duration::from_millis(50));
-        loop {
-            let page = self.get("/account").header("cookie", &cookie);
-            match page.send().await.unwrap().status() {
-                StatusCode::OK => again.tick().await,
-                status => return assert_eq!(status, StatusCode::SEE_OTHER),
-            };
-        }
+        let refused = async {
+            loop {
+                let page = self.get("/account").header("cookie", &cookie);
+                match page.send().await.unwrap().status() {
+                    StatusCode::OK => again.tick().await,
+                    status => return status,
+                };
+            }
+        };
+        let status = tokio::time::timeout(Duration::from_mins(1), refused).await;
+        let status = status.expect("the token is refused in the end");
+        assert_eq!(status, StatusCode::SEE_OTHER);
     }
 }
 
