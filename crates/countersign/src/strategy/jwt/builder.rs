@@ -213,7 +213,8 @@ impl<U: User> JwtStrategyBuilder<U> {
 
     /// Sets the function that turns a `sub` claim into a user id. `None` refuses the token.
     ///
-    /// Defaults to [`UserKey::from_subject`], which requires the canonical spelling of the id.
+    /// Defaults to [`UserKey::from_subject`](crate::user::UserKey::from_subject), which requires the
+    /// canonical spelling of the id.
     pub fn subject_decoder(
         mut self,
         decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static,
